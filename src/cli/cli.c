@@ -1,0 +1,121 @@
+#include "cli/cli.h"
+
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int cairn_cli_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("cairnfs: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return CAIRN_EXIT_FAILURE;
+}
+
+int cairn_cli_fail_with(int r, const struct cairn_error *err)
+{
+	return cairn_cli_fail("%s", err->text[0] ? err->text : strerror(-r));
+}
+
+int cairn_cli_usage_error(const char *command, const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("cairnfs: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "; see %s --help\n", command);
+	return EINVAL;
+}
+
+enum { KEY_USAGE = 1000 };
+
+static error_t parse_help(int key, char *arg, struct argp_state *state)
+{
+	const struct cairn_cli_args *args = state->input;
+
+	if (key == '?' || key == KEY_USAGE) {
+		state->name = (char *)args->command;
+		argp_state_help(state, state->out_stream,
+				key == '?' ? ARGP_HELP_STD_HELP
+					   : ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+	} else if (key == 'V') {
+		puts("cairnfs " CAIRNFS_VERSION);
+		exit(0);
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_option help_option_table[] = {
+	{ "help", '?', NULL, 0, "Print this help", -1 },
+	{ "usage", KEY_USAGE, NULL, 0, "Print the options in short", -1 },
+	{ "version", 'V', NULL, 0, "Print the version", -1 },
+	{ 0 },
+};
+
+static const struct argp help_argp = {
+	.options = help_option_table,
+	.parser = parse_help,
+};
+
+const struct argp_child cairn_cli_help[] = {
+	{ .argp = &help_argp },
+	{ 0 },
+};
+
+error_t cairn_cli_parse_common(int key, char *arg, struct argp_state *state,
+			       struct cairn_cli_args *args)
+{
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = args;
+		/* argp's second line ("Try ...") goes nowhere, and no error exits. */
+		state->err_stream = NULL;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (args->count == args->want)
+			return cairn_cli_usage_error(args->command, "unexpected argument '%s'",
+						     arg);
+		args->value[args->count++] = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (args->count < args->want)
+			return cairn_cli_usage_error(args->command, "too few arguments, not %s",
+						     args->names);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int cairn_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+	return argp_parse(argp, argc, argv, ARGP_NO_HELP, NULL, input) == 0 ? 0 : CAIRN_EXIT_USAGE;
+}
+
+int cairn_cli_print_json(json_t *root)
+{
+	_cleanup_(cairn_freep) char *text = json_dumps(root, JSON_INDENT(2));
+
+	json_decref(root);
+	if (!text)
+		return cairn_cli_fail("out of memory");
+	puts(text);
+	return 0;
+}
+
+void cairn_cli_user_name(uid_t uid, char ret_name[CAIRN_USER_NAME_MAX])
+{
+	const struct passwd *user = getpwuid(uid);
+
+	if (user)
+		snprintf(ret_name, CAIRN_USER_NAME_MAX, "%s", user->pw_name);
+	else
+		snprintf(ret_name, CAIRN_USER_NAME_MAX, "%u", uid);
+}

@@ -1,0 +1,67 @@
+/* What the commands share: exit statuses, error lines, argument parsing and output.
+ *
+ * Each command is a function with the arguments that follow its name (argv[0] is "cairnfs") and the
+ * exit status as its value. An error is one line on standard error, "cairnfs: ...", which says what
+ * happened, to which path, and what to do next. */
+#pragma once
+
+#include <argp.h>
+#include <jansson.h>
+#include <sys/types.h>
+
+#include "util/error.h"
+#include "util/macro.h"
+
+enum {
+	CAIRN_EXIT_FAILURE = 1,
+	CAIRN_EXIT_USAGE = 2,
+};
+
+int cairn_cmd_init(int argc, char **argv);
+int cairn_cmd_mount(int argc, char **argv);
+int cairn_cmd_umount(int argc, char **argv);
+int cairn_cmd_info(int argc, char **argv);
+int cairn_cmd_list(int argc, char **argv);
+
+/* `cairnfs WORKSPACE DIR [-o OPTION,...]`, as mount(8) calls it by way of mount.fuse3(8). */
+int cairn_cmd_mount_direct(int argc, char **argv);
+
+/* `mount.fuse.cairnfs WORKSPACE DIR [-sfnvrw] [-t TYPE] [-o OPTION,...]`, as mount(8) calls it. */
+int cairn_cmd_mount_helper(int argc, char **argv);
+
+/* Prints an error line; the value is CAIRN_EXIT_FAILURE. The second takes the text from `err`, or
+ * the name of errno -r where nothing was said. */
+int cairn_cli_fail(const char *fmt, ...) _printf_(1, 2);
+int cairn_cli_fail_with(int r, const struct cairn_error *err);
+
+/* Prints an error line about the arguments that ends in a pointer to the help of `command` (as
+ * "cairnfs mount"); the value is EINVAL, which ends argp_parse(3). */
+int cairn_cli_usage_error(const char *command, const char *fmt, ...) _printf_(2, 3);
+
+/* The arguments of a command that are no options: exactly `want` of them. */
+struct cairn_cli_args {
+	const char *command; /* "cairnfs mount" */
+	const char *names;   /* "WORKSPACE DIR" */
+	const char *value[2];
+	unsigned int want;
+	unsigned int count;
+};
+
+/* --help, --usage and --version: the one child of every command's parser. (argp's own would call
+ * the command by argv[0], which getopt(3) puts in front of its error lines.) */
+extern const struct argp_child cairn_cli_help[];
+
+/* Handles the keys of an argp parser that are alike in all commands; ARGP_ERR_UNKNOWN for others.
+ */
+error_t cairn_cli_parse_common(int key, char *arg, struct argp_state *state,
+			       struct cairn_cli_args *args);
+
+/* Parses; errors are printed, one line each. 0, or CAIRN_EXIT_USAGE. --help and --version exit. */
+int cairn_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/* Prints `root` to standard output and frees it. The value is an exit status. */
+int cairn_cli_print_json(json_t *root);
+
+/* The name of a user, or the number where it has none. */
+#define CAIRN_USER_NAME_MAX 64
+void cairn_cli_user_name(uid_t uid, char ret_name[CAIRN_USER_NAME_MAX]);

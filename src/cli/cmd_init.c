@@ -1,0 +1,161 @@
+/* cairnfs init: makes an empty workspace. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/cli.h"
+#include "mount/mark.h"
+#include "mount/number.h"
+#include "mount/resolve.h"
+#include "store/store.h"
+
+enum {
+	KEY_CHUNK_SIZE = 256,
+	KEY_PAGE_SIZE,
+	KEY_FORCE,
+	PAGE_SIZE_MIN = 512, /* SQLite's limits, sqlite.org/pragma.html#pragma_page_size */
+	PAGE_SIZE_MAX = 65536,
+};
+
+struct init_args {
+	struct cairn_cli_args args;
+	struct cairn_init_options options;
+};
+
+static error_t parse_size(const struct init_args *in, const char *name, const char *text,
+			  uint64_t min, uint64_t max, bool power_of_two, size_t *ret)
+{
+	uint64_t size;
+
+	if (cairn_size_parse(text, min, max, &size) < 0 ||
+	    (power_of_two && (size & (size - 1)) != 0))
+		return cairn_cli_usage_error(
+			in->args.command, "--%s %s: not a %s from %" PRIu64 " to %" PRIu64 " bytes",
+			name, text, power_of_two ? "power of two" : "size", min, max);
+	*ret = (size_t)size;
+	return 0;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct init_args *in = state->input;
+
+	switch (key) {
+	case KEY_CHUNK_SIZE:
+		return parse_size(in, "chunk-size", arg, 1, CAIRN_CHUNK_MAX, false,
+				  &in->options.chunk_size);
+	case KEY_PAGE_SIZE:
+		return parse_size(in, "page-size", arg, PAGE_SIZE_MIN, PAGE_SIZE_MAX, true,
+				  &in->options.page_size);
+	case KEY_FORCE:
+		in->options.force = true;
+		return 0;
+	default:
+		return cairn_cli_parse_common(key, arg, state, &in->args);
+	}
+}
+
+static const struct argp_option option_table[] = {
+	{ "chunk-size", KEY_CHUNK_SIZE, "SIZE", 0,
+	  "How many bytes of a file make one row (64K); it cannot be changed later", 0 },
+	{ "page-size", KEY_PAGE_SIZE, "SIZE", 0,
+	  "SQLite's page size (4K), a power of two from 512 to 64K", 0 },
+	{ "force", KEY_FORCE, NULL, 0, "Replace the file that stands there", 0 },
+	{ 0 },
+};
+
+static const struct argp argp = {
+	.options = option_table,
+	.parser = parse,
+	.args_doc = "WORKSPACE",
+	.children = cairn_cli_help,
+	.doc = "Make an empty workspace.\vWORKSPACE is the path of a new file, or an id, which "
+	       "stands for .agentfs/ID.db below the working directory. Sizes take the suffixes K "
+	       "and M.",
+};
+
+/* Makes the directory an id stands in. `*ret_made` tells whether it was missing. */
+static int make_directory(const char *path, bool *ret_made, struct cairn_error *err)
+{
+	if (mkdir(path, 0777) == 0) {
+		*ret_made = true;
+		return 0;
+	}
+	if (errno == EEXIST)
+		return 0;
+	return cairn_error_set(err, -errno, "the directory %s cannot be made: %m", path);
+}
+
+/* Keeps the file from being mounted while it is replaced. */
+static int init_file(const char *path, const struct cairn_init_options *options,
+		     struct cairn_error *err)
+{
+	_cleanup_(cairn_mark_releasep) struct cairn_mark *mark = NULL;
+	int r;
+
+	if (options->force && access(path, F_OK) == 0) {
+		r = cairn_mark_take(path, NULL, false, &mark, err);
+		if (r < 0)
+			return r;
+	}
+	r = cairn_sqlite_store_init(path, options, err);
+	if (r < 0)
+		return cairn_error_set(err, r, "the workspace %s cannot be made: %s", path,
+				       strerror(-r));
+	return 0;
+}
+
+static int init_workspace(const struct init_args *in, char **ret_path, struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *path = NULL, *dir = NULL;
+	bool is_id, made_dir = false;
+	int r;
+
+	r = cairn_resolve_workspace(in->args.value[0], &path, &is_id, err);
+	if (r < 0)
+		return r;
+	if (is_id) {
+		dir = strndup(path, (size_t)(strrchr(path, '/') - path));
+		if (!dir)
+			return -ENOMEM;
+		r = make_directory(dir, &made_dir, err);
+		if (r < 0)
+			return r;
+	}
+	r = init_file(path, &in->options, err);
+	if (r < 0) {
+		if (made_dir)
+			rmdir(dir);
+		return r;
+	}
+	*ret_path = TAKE_PTR(path);
+	return 0;
+}
+
+int cairn_cmd_init(int argc, char **argv)
+{
+	struct init_args in = {
+		.args = { .command = "cairnfs init", .names = "WORKSPACE", .want = 1 },
+		.options = { .chunk_size = CAIRN_DEFAULT_CHUNK_SIZE,
+			     .page_size = CAIRN_DEFAULT_PAGE_SIZE },
+	};
+	char chunk[CAIRN_SIZE_TEXT_MAX], page[CAIRN_SIZE_TEXT_MAX];
+	_cleanup_(cairn_freep) char *path = NULL;
+	struct cairn_error err = { 0 };
+	int r;
+
+	r = cairn_cli_parse(&argp, argc, argv, &in);
+	if (r != 0)
+		return r;
+	r = init_workspace(&in, &path, &err);
+	if (r < 0)
+		return cairn_cli_fail_with(r, &err);
+
+	cairn_size_format(in.options.chunk_size, chunk);
+	cairn_size_format(in.options.page_size, page);
+	printf("%s is an empty workspace (chunks of %s, pages of %s).\n"
+	       "Mount it on an empty directory: cairnfs mount %s DIR\n",
+	       path, chunk, page, in.args.value[0]);
+	return 0;
+}

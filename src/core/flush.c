@@ -1,0 +1,200 @@
+#include "core/flush.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "core/internal.h"
+
+/* Names of lost changes that the log lists before it only counts. */
+#define MOURN_MAX 100
+
+static int flush_inode(struct cairn_core *core, const struct cairn_delta *delta)
+{
+	const struct cairn_store_ops *ops = core->store->ops;
+	int r;
+
+	if (!delta->create) {
+		r = ops->inode_update(core->store, &delta->attr);
+		if (r != -ENOENT)
+			return r;
+		/* Another process deleted a row that is in use here. Ours is the newer word. */
+		cairn_warn(core->log,
+			   "inode %" PRIu64 " was deleted by another process while it was "
+			   "being changed here; it is written again",
+			   delta->attr.ino);
+	}
+	return ops->inode_insert(core->store, &delta->attr);
+}
+
+static int flush_entries(struct cairn_core *core, const struct cairn_delta *delta)
+{
+	const struct cairn_store_ops *ops = core->store->ops;
+	struct cairn_delta_entry *entry, *next;
+	int r;
+
+	HASH_ITER (hh, delta->entries, entry, next) {
+		if (entry->ino)
+			r = ops->dentry_put(core->store, delta->attr.ino, entry->name,
+					    entry->name_len, entry->id, entry->ino);
+		else
+			r = ops->dentry_delete(core->store, delta->attr.ino, entry->name,
+					       entry->name_len);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int by_index(struct cairn_delta_chunk *a, struct cairn_delta_chunk *b)
+{
+	return a->index < b->index ? -1 : a->index > b->index;
+}
+
+/* Every chunk but the last is stored whole: peers that join the chunks they find rely on it. */
+static int flush_data_chunk(struct cairn_core *core, const struct cairn_delta *delta,
+			    const struct cairn_delta_chunk *chunk)
+{
+	int64_t chunk_size = (int64_t)core->store->chunk_size;
+	const void *data = chunk->data;
+	size_t len = chunk->len;
+
+	if (chunk->index < delta->attr.size / chunk_size && len < core->store->chunk_size) {
+		memcpy(core->writer.scratch, chunk->data, len);
+		memset((char *)core->writer.scratch + len, 0, core->store->chunk_size - len);
+		data = core->writer.scratch;
+		len = core->store->chunk_size;
+	}
+	return core->store->ops->data_put(core->store, delta->attr.ino, chunk->index, data, len);
+}
+
+static int flush_chunks(struct cairn_core *core, struct cairn_delta *delta)
+{
+	const struct cairn_store_ops *ops = core->store->ops;
+	int64_t chunk_size = (int64_t)core->store->chunk_size;
+	struct cairn_delta_chunk *chunk, *next;
+	int r;
+
+	if (delta->resized && !delta->create) {
+		r = ops->data_cut(core->store, delta->attr.ino,
+				  delta->cut / chunk_size + (delta->cut % chunk_size != 0));
+		if (r < 0)
+			return r;
+	}
+	HASH_SRT(hh, delta->chunks, by_index);
+	HASH_ITER (hh, delta->chunks, chunk, next) {
+		if (chunk->len > 0)
+			r = flush_data_chunk(core, delta, chunk);
+		else
+			r = ops->data_delete(core->store, delta->attr.ino, chunk->index);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int flush_xattrs(struct cairn_core *core, const struct cairn_delta *delta)
+{
+	const struct cairn_store_ops *ops = core->store->ops;
+	struct cairn_delta_xattr *xattr, *next;
+	int r;
+
+	HASH_ITER (hh, delta->xattrs, xattr, next) {
+		if (xattr->removed)
+			r = ops->xattr_delete(core->store, delta->attr.ino, xattr->name);
+		else
+			r = ops->xattr_put(core->store, delta->attr.ino, xattr->name, xattr->value,
+					   xattr->len);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int flush_delta(struct cairn_core *core, struct cairn_delta *delta)
+{
+	const struct cairn_store_ops *ops = core->store->ops;
+	int r;
+
+	if (delta->create && delta->destroy)
+		return 0;
+	r = flush_entries(core, delta);
+	if (r < 0)
+		return r;
+	if (delta->destroy)
+		return ops->inode_delete(core->store, delta->attr.ino, delta->attr.mode);
+
+	r = flush_inode(core, delta);
+	if (r < 0)
+		return r;
+	if (delta->symlink) {
+		r = ops->symlink_put(core->store, delta->attr.ino, delta->symlink);
+		if (r < 0)
+			return r;
+	}
+	r = flush_chunks(core, delta);
+	if (r < 0)
+		return r;
+	r = flush_xattrs(core, delta);
+	if (r < 0)
+		return r;
+	if (delta->attr.nlink == 0)
+		return ops->orphan_put(core->store, delta->attr.ino);
+	return 0;
+}
+
+int cairn_flush_batch(struct cairn_core *core, struct cairn_batch *batch)
+{
+	struct cairn_delta *delta;
+	int r;
+
+	DL_FOREACH (batch->deltas, delta) {
+		r = flush_delta(core, delta);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void cairn_flush_drop(struct cairn_core *core, struct cairn_batch *batch)
+{
+	struct cairn_delta *delta, *next;
+
+	DL_FOREACH_SAFE (batch->deltas, delta, next) {
+		struct cairn_inode *inode = delta->inode;
+
+		pthread_rwlock_wrlock(&inode->lock);
+		inode->delta[delta->seq & 1] = NULL;
+		if (delta->create)
+			inode->fresh = false;
+		pthread_rwlock_unlock(&inode->lock);
+		cairn_delta_free(delta);
+		cairn_inode_unref(core, inode);
+	}
+	batch->deltas = NULL;
+	batch->count = 0;
+	atomic_store(&batch->bytes, 0);
+}
+
+void cairn_flush_mourn(struct cairn_core *core, struct cairn_batch *batch)
+{
+	struct cairn_delta_entry *entry, *next;
+	struct cairn_delta *delta;
+	unsigned int told = 0;
+
+	DL_FOREACH (batch->deltas, delta) {
+		if (told++ < MOURN_MAX)
+			cairn_err(core->log,
+				  "lost: changes of inode %" PRIu64 " (%" PRId64 " bytes)",
+				  delta->attr.ino, delta->attr.size);
+		HASH_ITER (hh, delta->entries, entry, next) {
+			if (told++ < MOURN_MAX)
+				cairn_err(core->log, "lost: %s '%s' in directory inode %" PRIu64,
+					  entry->ino ? "the entry" : "the removal of", entry->name,
+					  delta->attr.ino);
+		}
+	}
+	if (told > MOURN_MAX)
+		cairn_err(core->log, "lost: and %u more", told - MOURN_MAX);
+}

@@ -1,0 +1,36 @@
+/* What a mount is asked to do: the options of `cairnfs mount -o`, parsed (see mount/options.h). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum cairn_atime {
+	CAIRN_NOATIME,     /* reads never change atime */
+	CAIRN_RELATIME,    /* a read moves atime when it is not after mtime/ctime, or a day old */
+	CAIRN_STRICTATIME, /* every read moves atime */
+};
+
+/* What an operation other than fsync waits for before it returns. */
+enum cairn_durability {
+	CAIRN_DURABILITY_ASYNC,  /* nothing: written within the commit interval */
+	CAIRN_DURABILITY_COMMIT, /* its commit: survives a crash of the mount */
+	CAIRN_DURABILITY_FULL,   /* its sync: survives a power cut */
+};
+
+struct cairn_core_options {
+	bool read_only;
+	enum cairn_atime atime;
+	enum cairn_durability durability;
+	unsigned int commit_interval_ms; /* longest time a change waits for its commit to begin */
+	uint64_t max_dirty;              /* bytes of changes kept in memory before callers wait */
+	uint64_t quota;                  /* bytes the workspace may take; 0: no limit */
+	int64_t max_file_size;           /* bytes of one file; CAIRN_FILE_SIZE_MAX: no limit */
+};
+
+#define CAIRN_CORE_OPTIONS_DEFAULT                                                                 \
+	{                                                                                          \
+		.atime = CAIRN_NOATIME, .durability = CAIRN_DURABILITY_ASYNC,                      \
+		.commit_interval_ms = 1000, .max_dirty = UINT64_C(64) << 20,                       \
+		.max_file_size = INT64_MAX,                                                        \
+	}

@@ -1,0 +1,149 @@
+#include "core/pin.h"
+
+#include "util/hash.h"
+#include <errno.h>
+#include <stdlib.h>
+
+struct cairn_pin {
+	UT_hash_handle hh;
+	uint64_t ino;
+	uint64_t parent;
+	uint32_t count;
+	bool orphan;
+};
+
+int cairn_pins_init(struct cairn_pins *pins)
+{
+	*pins = (struct cairn_pins){ 0 };
+	return -pthread_mutex_init(&pins->lock, NULL);
+}
+
+void cairn_pins_destroy(struct cairn_pins *pins)
+{
+	cairn_pins_drain(pins, NULL, NULL);
+	pthread_mutex_destroy(&pins->lock);
+}
+
+static struct cairn_pin *find_locked(struct cairn_pins *pins, uint64_t ino)
+{
+	struct cairn_pin *pin;
+
+	HASH_FIND(hh, pins->table, &ino, sizeof(ino), pin);
+	return pin;
+}
+
+static struct cairn_pin *insert_locked(struct cairn_pins *pins, uint64_t ino)
+{
+	struct cairn_pin *pin = calloc(1, sizeof(*pin));
+
+	if (!pin)
+		return NULL;
+	pin->ino = ino;
+	HASH_ADD(hh, pins->table, ino, sizeof(ino), pin);
+	if (!pin->hh.tbl) {
+		free(pin);
+		return NULL;
+	}
+	return pin;
+}
+
+int cairn_pin_add(struct cairn_pins *pins, uint64_t ino, uint64_t parent)
+{
+	struct cairn_pin *pin;
+	int r = 0;
+
+	pthread_mutex_lock(&pins->lock);
+	pin = find_locked(pins, ino);
+	if (!pin)
+		pin = insert_locked(pins, ino);
+	if (!pin || pin->count == UINT32_MAX) {
+		r = -ENOMEM;
+	} else {
+		pin->count++;
+		pin->parent = parent;
+	}
+	pthread_mutex_unlock(&pins->lock);
+	return r;
+}
+
+void cairn_pin_move(struct cairn_pins *pins, uint64_t ino, uint64_t parent)
+{
+	struct cairn_pin *pin;
+
+	pthread_mutex_lock(&pins->lock);
+	pin = find_locked(pins, ino);
+	if (pin)
+		pin->parent = parent;
+	pthread_mutex_unlock(&pins->lock);
+}
+
+uint64_t cairn_pin_parent(struct cairn_pins *pins, uint64_t ino)
+{
+	struct cairn_pin *pin;
+	uint64_t parent;
+
+	pthread_mutex_lock(&pins->lock);
+	pin = find_locked(pins, ino);
+	parent = pin ? pin->parent : 0;
+	pthread_mutex_unlock(&pins->lock);
+	return parent;
+}
+
+bool cairn_pin_drop(struct cairn_pins *pins, uint64_t ino, uint64_t count)
+{
+	struct cairn_pin *pin;
+	bool destroy = false;
+
+	pthread_mutex_lock(&pins->lock);
+	pin = find_locked(pins, ino);
+	if (pin && pin->count > count) {
+		pin->count -= (uint32_t)count;
+	} else if (pin) {
+		destroy = pin->orphan;
+		HASH_DEL(pins->table, pin);
+		free(pin);
+	}
+	pthread_mutex_unlock(&pins->lock);
+	return destroy;
+}
+
+bool cairn_pin_orphan(struct cairn_pins *pins, uint64_t ino)
+{
+	struct cairn_pin *pin;
+
+	pthread_mutex_lock(&pins->lock);
+	pin = find_locked(pins, ino);
+	if (pin)
+		pin->orphan = true;
+	pthread_mutex_unlock(&pins->lock);
+	return pin;
+}
+
+bool cairn_pin_is_orphan(struct cairn_pins *pins, uint64_t ino)
+{
+	struct cairn_pin *pin;
+	bool orphan;
+
+	pthread_mutex_lock(&pins->lock);
+	pin = find_locked(pins, ino);
+	orphan = pin && pin->orphan;
+	pthread_mutex_unlock(&pins->lock);
+	return orphan;
+}
+
+void cairn_pins_drain(struct cairn_pins *pins, void (*fn)(void *arg, uint64_t ino), void *arg)
+{
+	struct cairn_pin *table, *pin, *next;
+
+	pthread_mutex_lock(&pins->lock);
+	table = pins->table;
+	pins->table = NULL;
+	pthread_mutex_unlock(&pins->lock);
+
+	HASH_ITER (hh, table, pin, next) {
+		HASH_DEL(table, pin);
+		if (pin->orphan && fn)
+			fn(arg, pin->ino);
+		free(pin);
+	}
+}

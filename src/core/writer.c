@@ -1,0 +1,474 @@
+#include "core/writer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/flush.h"
+#include "core/internal.h"
+#include "util/clock.h"
+
+/* The running batch is committed early when it holds this share of max_dirty, so that callers
+ * fill the next one meanwhile and seldom wait. */
+#define EARLY_SHARE 4U
+
+/* Bytes of WAL at which the writer checkpoints between commits, and at which it also waits for the
+ * readers so that the WAL starts over. SQLite's own default is 4 MiB; a larger WAL takes more of
+ * a burst in sequential writes before pages are copied home. */
+#define WAL_PASSIVE (UINT64_C(16) << 20)
+#define WAL_RESTART (UINT64_C(128) << 20)
+
+/* After this long without work a WAL that is not empty is checkpointed. */
+#define IDLE_CHECKPOINT_MS 2000U
+
+/* Waits between attempts at a batch that cannot be written. */
+#define RETRY_MIN_MS 10U
+#define RETRY_MAX_MS 1000U
+
+/* At the end of a mount: how long a busy database is waited for, and how often another failure is
+ * tried again, before the changes are given up. */
+#define STOP_BUSY_MS  120000U
+#define STOP_ATTEMPTS 5U
+
+int cairn_writer_init(struct cairn_core *core)
+{
+	struct cairn_writer *w = &core->writer;
+	pthread_condattr_t attr;
+
+	*w = (struct cairn_writer){ 0 };
+	w->scratch = malloc(core->store->chunk_size);
+	if (!w->scratch)
+		return -ENOMEM;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->work, &attr);
+	pthread_cond_init(&w->done, &attr);
+	pthread_condattr_destroy(&attr);
+	return 0;
+}
+
+void cairn_writer_destroy(struct cairn_core *core)
+{
+	struct cairn_writer *w = &core->writer;
+
+	free(w->scratch);
+	pthread_cond_destroy(&w->work);
+	pthread_cond_destroy(&w->done);
+	pthread_mutex_destroy(&w->lock);
+}
+
+static bool lease_wanted(struct cairn_core *core)
+{
+	for (int i = 0; i < CAIRN_SEQUENCE_COUNT; i++) {
+		uint64_t left = cairn_lease_left(&core->lease[i]);
+
+		/* A mount that made nothing yet has no lease and needs none. */
+		if (left > 0 && left < CAIRN_LEASE_LOW)
+			return true;
+	}
+	return false;
+}
+
+static int reserve_leases(struct cairn_core *core, uint64_t *first)
+{
+	int r;
+
+	for (enum cairn_sequence i = 0; i < CAIRN_SEQUENCE_COUNT; i++) {
+		if (!cairn_lease_wants_block(&core->lease[i]))
+			continue;
+		r = core->store->ops->lease(core->store, i, CAIRN_LEASE_BLOCK, &first[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* One transaction: the batch, and new leases if `leases`. */
+static int commit_once(struct cairn_core *core, struct cairn_batch *batch, bool leases)
+{
+	const struct cairn_store_ops *ops = core->store->ops;
+	uint64_t first[CAIRN_SEQUENCE_COUNT] = { 0 };
+	int r;
+
+	r = ops->begin(core->store);
+	if (r < 0)
+		return r;
+	r = cairn_flush_batch(core, batch);
+	if (r == 0 && leases)
+		r = reserve_leases(core, first);
+	if (r == 0)
+		r = ops->commit(core->store);
+	if (r < 0) {
+		ops->rollback(core->store);
+		return r;
+	}
+	for (int i = 0; i < CAIRN_SEQUENCE_COUNT; i++)
+		if (first[i])
+			cairn_lease_add(&core->lease[i], first[i], CAIRN_LEASE_BLOCK);
+	return 0;
+}
+
+static void refresh_space(struct cairn_core *core)
+{
+	_cleanup_(cairn_readingp) struct cairn_reading reading = { 0 };
+	struct cairn_space space;
+
+	if (cairn_reading(&core->readers, &reading) == 0 &&
+	    core->store->ops->space(reading.reader, &space) == 0)
+		atomic_store(&core->used, space.used);
+}
+
+/* Tells everyone how an attempt went. A database that is busy is no trouble: it will be free. */
+static void report(struct cairn_core *core, int r)
+{
+	struct cairn_writer *w = &core->writer;
+	int before = atomic_load(&w->trouble);
+
+	if (r < 0 && r != -EAGAIN && before != r)
+		cairn_err(core->log,
+			  "cannot write to the workspace: %s; changes are kept in memory "
+			  "and tried again",
+			  strerror(-r));
+	else if (r == 0 && before != 0)
+		cairn_info(core->log, "the workspace can be written again");
+
+	pthread_mutex_lock(&w->lock);
+	if (r != -EAGAIN)
+		atomic_store(&w->trouble, r);
+	if (r < 0 && r != -EAGAIN)
+		w->failures++;
+	pthread_cond_broadcast(&w->done);
+	pthread_mutex_unlock(&w->lock);
+}
+
+struct retry {
+	unsigned int attempts;
+	unsigned int wait_ms;
+	uint64_t since; /* monotonic ns */
+};
+
+/* Sleeps before the next attempt, with jitter so that two mounts do not meet again and again. False
+ * when the mount is ending and enough was tried. */
+static bool retry_later(struct cairn_core *core, struct retry *retry, int r)
+{
+	struct cairn_writer *w = &core->writer;
+	struct timespec until;
+	bool give_up = false;
+
+	retry->attempts++;
+	retry->wait_ms = MIN(MAX(2 * retry->wait_ms, RETRY_MIN_MS), RETRY_MAX_MS);
+	until = cairn_mono_after_ms(retry->wait_ms / 2 +
+				    cairn_mono_ns() % (retry->wait_ms / 2 + 1));
+	pthread_mutex_lock(&w->lock);
+	if (w->stop)
+		give_up = r == -EAGAIN ? cairn_mono_ns() - retry->since >
+						 UINT64_C(1000000) * STOP_BUSY_MS
+				       : retry->attempts >= STOP_ATTEMPTS;
+	if (!give_up)
+		pthread_cond_timedwait(&w->work, &w->lock, &until);
+	pthread_mutex_unlock(&w->lock);
+	return !give_up;
+}
+
+static int commit_until_done(struct cairn_core *core, struct cairn_batch *batch, bool leases)
+{
+	struct retry retry = { .since = cairn_mono_ns() };
+	int r;
+
+	for (;;) {
+		r = commit_once(core, batch, leases);
+		report(core, r);
+		if (r == 0 || !retry_later(core, &retry, r))
+			return r;
+	}
+}
+
+/* Ends the running batch: operations that begin from now on join the next. */
+static struct cairn_batch *swap(struct cairn_core *core, uint64_t *ret_seq)
+{
+	struct cairn_batch *batch;
+
+	pthread_rwlock_wrlock(&core->gate);
+	*ret_seq = core->seq++;
+	batch = &core->batch[*ret_seq & 1];
+	pthread_rwlock_unlock(&core->gate);
+	return batch;
+}
+
+static void note_done(struct cairn_core *core, uint64_t *what, uint64_t seq)
+{
+	struct cairn_writer *w = &core->writer;
+
+	pthread_mutex_lock(&w->lock);
+	*what = MAX(*what, seq);
+	pthread_cond_broadcast(&w->done);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int commit_running(struct cairn_core *core, bool leases)
+{
+	struct cairn_batch *batch;
+	uint64_t seq;
+	int r;
+
+	batch = swap(core, &seq);
+	if (batch->count > 0 || leases) {
+		r = commit_until_done(core, batch, leases);
+		if (r < 0) {
+			cairn_flush_mourn(core, batch);
+			cairn_flush_drop(core, batch);
+			return r;
+		}
+		atomic_fetch_add(&core->commits, 1);
+	}
+	note_done(core, &core->writer.committed, seq); /* before the drop: fsync waits for it */
+	cairn_flush_drop(core, batch);
+	refresh_space(core);
+
+	pthread_mutex_lock(&core->writer.lock);
+	pthread_cond_broadcast(&core->writer.done); /* now there is room */
+	pthread_mutex_unlock(&core->writer.lock);
+	return 0;
+}
+
+static int sync_until_done(struct cairn_core *core)
+{
+	struct retry retry = { .since = cairn_mono_ns() };
+	struct cairn_writer *w = &core->writer;
+	uint64_t seq;
+	int r;
+
+	pthread_mutex_lock(&w->lock);
+	seq = w->committed;
+	pthread_mutex_unlock(&w->lock);
+	do {
+		r = core->store->ops->sync(core->store);
+		report(core, r);
+	} while (r < 0 && retry_later(core, &retry, r));
+	if (r == 0)
+		note_done(core, &w->synced, seq);
+	return r;
+}
+
+static void checkpoint_if_due(struct cairn_core *core, bool idle)
+{
+	uint64_t size = core->store->ops->wal_size(core->store);
+	int r = 0;
+
+	if (size >= WAL_RESTART)
+		r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_RESTART);
+	else if (idle || size >= WAL_PASSIVE)
+		r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_PASSIVE);
+	if (r < 0 && r != -EAGAIN)
+		cairn_warn(core->log, "checkpoint: %s; tried again after the next commit",
+			   strerror(-r));
+	core->writer.wal_settled = idle;
+}
+
+/* What the writer should do next (only this thread moves core->seq); taken under its lock, done
+ * without it. */
+struct todo {
+	bool stop;
+	bool commit;
+	bool lease;
+	bool sync;
+	bool idle;
+};
+
+static bool batch_is_large(struct cairn_core *core, uint64_t seq)
+{
+	return atomic_load(&core->batch[seq & 1].bytes) >= core->options.max_dirty / EARLY_SHARE;
+}
+
+static struct todo look(struct cairn_core *core)
+{
+	struct cairn_writer *w = &core->writer;
+	uint64_t now = cairn_mono_ns();
+
+	return (struct todo){
+		.stop = w->stop,
+		.lease = w->want_lease || lease_wanted(core),
+		.commit = w->stop || w->waiting > 0 || w->want_commit > w->committed ||
+			  (w->deadline && (now >= w->deadline || batch_is_large(core, core->seq))),
+		.sync = w->want_sync > w->synced,
+	};
+}
+
+/* Sleeps until there is something to do, or until an idle WAL should be checkpointed. */
+static struct todo wait_for_work(struct cairn_core *core)
+{
+	struct cairn_writer *w = &core->writer;
+	bool wal = !w->wal_settled && core->store->ops->wal_size(core->store) > 0;
+	uint64_t idle = cairn_mono_ns() + UINT64_C(1000000) * IDLE_CHECKPOINT_MS;
+	struct todo todo;
+
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		uint64_t until = w->deadline ? w->deadline : wal ? idle : 0;
+		struct timespec ts = { .tv_sec = (time_t)(until / 1000000000U),
+				       .tv_nsec = (long)(until % 1000000000U) };
+
+		todo = look(core);
+		if (todo.stop || todo.commit || todo.lease || todo.sync)
+			break;
+		if (until == 0)
+			pthread_cond_wait(&w->work, &w->lock);
+		else if (pthread_cond_timedwait(&w->work, &w->lock, &ts) == ETIMEDOUT &&
+			 !w->deadline) {
+			todo.idle = true;
+			break;
+		}
+	}
+	if (todo.commit)
+		w->deadline = 0;
+	if (todo.lease)
+		w->want_lease = false;
+	pthread_mutex_unlock(&w->lock);
+	return todo;
+}
+
+/* One round of work. Negative only when the mount ends with changes unwritten. */
+static int work(struct cairn_core *core, const struct todo *todo)
+{
+	int r;
+
+	if (todo->commit || todo->lease) {
+		r = commit_running(core, todo->lease);
+		if (r < 0)
+			return r;
+	}
+	if (todo->sync) {
+		r = sync_until_done(core);
+		if (r < 0)
+			return r;
+	}
+	checkpoint_if_due(core, todo->idle);
+	return 0;
+}
+
+static void *run(void *arg)
+{
+	struct cairn_core *core = arg;
+	struct todo todo;
+	int r;
+
+	do {
+		todo = wait_for_work(core);
+		r = work(core, &todo);
+	} while (!todo.stop);
+	return (void *)(intptr_t)r;
+}
+
+int cairn_writer_start(struct cairn_core *core)
+{
+	sigset_t all, before;
+	int r;
+
+	refresh_space(core);
+	core->seq = 1;
+	if (core->options.read_only)
+		return 0;
+	/* Signals are for the threads of whoever opened the core. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&core->writer.thread, NULL, run, core);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	core->writer.started = r == 0;
+	return -r;
+}
+
+int cairn_writer_stop(struct cairn_core *core)
+{
+	struct cairn_writer *w = &core->writer;
+	void *result;
+	int r;
+
+	if (!w->started)
+		return 0;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_broadcast(&w->work);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, &result);
+	w->started = false;
+	if ((intptr_t)result < 0)
+		return (int)(intptr_t)result;
+
+	r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_TRUNCATE);
+	if (r == -EAGAIN)
+		r = 0; /* another process reads the WAL; the last one to close cleans up */
+	return r;
+}
+
+void cairn_writer_dirty(struct cairn_core *core, uint64_t seq)
+{
+	struct cairn_writer *w = &core->writer;
+
+	pthread_mutex_lock(&w->lock);
+	if (!w->deadline) {
+		w->deadline =
+			cairn_mono_ns() + UINT64_C(1000000) * core->options.commit_interval_ms;
+		pthread_cond_signal(&w->work);
+	} else if (batch_is_large(core, seq)) {
+		pthread_cond_signal(&w->work);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
+{
+	struct cairn_writer *w = &core->writer;
+	uint64_t failures;
+	int r = 0;
+
+	pthread_mutex_lock(&w->lock);
+	failures = w->failures;
+	w->want_commit = MAX(w->want_commit, seq);
+	if (sync)
+		w->want_sync = MAX(w->want_sync, seq);
+	if ((sync ? w->synced : w->committed) < seq)
+		pthread_cond_signal(&w->work);
+	while ((sync ? w->synced : w->committed) < seq) {
+		if (w->failures != failures) {
+			r = atomic_load(&w->trouble);
+			break;
+		}
+		pthread_cond_wait(&w->done, &w->lock);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+static bool lease_is_short(struct cairn_core *core)
+{
+	for (int i = 0; i < CAIRN_SEQUENCE_COUNT; i++)
+		if (cairn_lease_left(&core->lease[i]) < CAIRN_LEASE_FLOOR)
+			return true;
+	return false;
+}
+
+int cairn_writer_admit(struct cairn_core *core, bool numbers)
+{
+	struct cairn_writer *w = &core->writer;
+	int r = 0;
+
+	pthread_mutex_lock(&w->lock);
+	w->waiting++;
+	for (;;) {
+		bool lease = numbers && lease_is_short(core);
+
+		r = atomic_load(&w->trouble);
+		if (r < 0)
+			break;
+		if (!lease && cairn_core_dirty(core) < core->options.max_dirty)
+			break;
+		w->want_lease |= lease;
+		pthread_cond_signal(&w->work);
+		pthread_cond_wait(&w->done, &w->lock);
+	}
+	w->waiting--;
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}

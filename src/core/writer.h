@@ -1,0 +1,55 @@
+/* The writer: the one thread that owns the write connection.
+ *
+ * It swaps the running batch out when a change has waited for commit_interval_ms, when the batch
+ * has grown to a share of max_dirty, or when somebody waits for durability; writes it in one
+ * transaction; then drops the in-core copies. A batch that cannot be written is kept and tried
+ * again: while another process holds the lock callers notice nothing but back-pressure, and on
+ * any other failure the mount is in trouble: mutations and fsync get the errno until a commit
+ * succeeds. The same thread makes all checkpoints and reserves the leases. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cairn_core;
+
+struct cairn_writer {
+	pthread_t thread;
+	bool started;
+
+	pthread_mutex_t lock; /* guards all below */
+	pthread_cond_t work;  /* to the writer: something to do */
+	pthread_cond_t done;  /* from the writer: a commit, a sync, a failure, a lease */
+	bool stop;
+	bool want_lease;
+	uint64_t want_commit; /* commit batches up to this one now */
+	uint64_t want_sync;   /* and sync them */
+	uint64_t committed;   /* the last batch in the database */
+	uint64_t synced;      /* the last batch on the disk */
+	uint64_t failures;    /* attempts that failed, ever */
+	uint64_t deadline;    /* when the running batch has waited long enough; 0: it is empty */
+	unsigned int waiting; /* callers that wait for room */
+
+	/* Why the last attempt failed; 0 when it did not, or found the database busy. Written by
+	 * the writer, read by anyone. */
+	atomic_int trouble;
+
+	/* The writer thread's own: */
+	void *scratch;    /* one chunk */
+	bool wal_settled; /* checkpointed while idle, and nothing written since */
+};
+
+int cairn_writer_init(struct cairn_core *core);
+int cairn_writer_start(struct cairn_core *core);
+/* Commits what is left, checkpoints and ends the thread. The errno if changes are lost. */
+int cairn_writer_stop(struct cairn_core *core);
+void cairn_writer_destroy(struct cairn_core *core);
+
+/* Batch `seq` has changed: it commits within the commit interval, or now if it has grown. */
+void cairn_writer_dirty(struct cairn_core *core, uint64_t seq);
+/* Waits until batch `seq` is committed, or synced. The errno of an attempt that failed since. */
+int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync);
+/* Waits until there is room under max_dirty and, with `numbers`, until the leases have numbers. */
+int cairn_writer_admit(struct cairn_core *core, bool numbers);

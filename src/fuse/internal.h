@@ -1,0 +1,58 @@
+/* The inside of the FUSE layer, shared by src/fuse/ alone. */
+#pragma once
+
+#include <fuse3/fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/core.h"
+#include "fuse/session.h"
+
+struct cairn_session {
+	struct cairn_core *core;
+	struct fuse_session *fuse;
+	struct fuse_lowlevel_ops ops; /* the table, less what the options turn off */
+	struct cairn_mount_options options;
+	const struct cairn_log *log;
+	char *workspace; /* absolute path of the database */
+	char *directory; /* the mount point */
+	int disk_fd;     /* O_PATH of the workspace file, for the free space below it */
+	bool no_open;    /* the kernel opens files and directories without asking */
+	bool squash;     /* files of user or group 0 are shown as the mounting user's */
+	uid_t mounter_uid;
+	gid_t mounter_gid;
+
+	void (*ready)(void *arg);
+	void *ready_arg;
+	pthread_t serving_thread;
+	atomic_bool ended;
+};
+
+/* How long the kernel may trust what it was told, in seconds: the mount is the only writer. */
+#define CAIRN_CACHE_SECONDS 86400.0
+
+static inline double cairn_cache_seconds(const struct cairn_session *session)
+{
+	return session->options.ask_always ? 0.0 : CAIRN_CACHE_SECONDS;
+}
+
+extern const struct fuse_lowlevel_ops cairn_fuse_ops;
+
+/* The init callback's work: which of the kernel's features are used. */
+void cairn_negotiate(struct cairn_session *session, struct fuse_conn_info *conn);
+
+/* Owners: what the kernel is shown, and what it may ask to be stored. */
+void cairn_show_attr(const struct cairn_session *session, const struct cairn_attr *attr,
+		     struct stat *ret);
+/* -EPERM for an owner that the uid= and gid= options rule out. Clears what changes nothing from
+ * *set. */
+int cairn_check_owner(const struct cairn_session *session, unsigned int *set,
+		      const struct cairn_attr *to);
+
+/* Whether the calling process has CAP_FSETID, from /proc; no for one that is gone. */
+bool cairn_caller_keeps_setid(const struct cairn_caller *caller);
+
+/* Watches for SIGTERM, SIGINT and SIGHUP in a thread of its own and ends the session cleanly. */
+int cairn_signals_start(struct cairn_session *session, pthread_t *ret);
+void cairn_signals_stop(struct cairn_session *session, pthread_t thread);

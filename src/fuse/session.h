@@ -1,0 +1,53 @@
+/* One mount: a workspace served to the kernel through FUSE until it is unmounted. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/ioctl.h>
+#include <sys/types.h>
+
+#include "core/options.h"
+#include "util/error.h"
+#include "util/log.h"
+
+enum cairn_tristate { CAIRN_AUTO = -1, CAIRN_OFF = 0, CAIRN_ON = 1 };
+
+struct cairn_mount_options {
+	struct cairn_core_options core;
+	unsigned int busy_timeout_ms; /* wait for another process's lock before a retry */
+	bool uid_set, gid_set;        /* every file is shown as owned by uid / gid */
+	uid_t uid;
+	gid_t gid;
+	unsigned int threads;                /* most FUSE worker threads; 0: libfuse's default */
+	enum cairn_tristate writeback_cache; /* CAIRN_AUTO: the measured default */
+	enum cairn_tristate xattr;           /* likewise */
+	/* Have the kernel ask at every open and lookup: libfuse itself refuses other users then, by
+	 * request, and would never see the requests that the kernel answers from its caches. */
+	bool ask_always;
+	bool debug;         /* log every FUSE request */
+	char *fuse_options; /* comma list handed to libfuse as it is, or NULL */
+};
+
+struct cairn_session;
+
+/* Opens the workspace, mounts it on `dir` and returns before the first request is served. Nothing
+ * is left behind on failure. `err` says what is wrong in words. Must be called after any fork. */
+int cairn_session_open(const char *workspace, const char *dir,
+		       const struct cairn_mount_options *options, const struct cairn_log *log,
+		       struct cairn_session **ret, struct cairn_error *err);
+
+/* Serves requests until the file system is unmounted or SIGTERM, SIGINT or SIGHUP arrives.
+ * `ready` (may be NULL) is called once the kernel has completed its handshake. */
+int cairn_session_serve(struct cairn_session *session, void (*ready)(void *arg), void *arg);
+
+/* Unmounts if need be, commits what is left, checkpoints and truncates the WAL and frees the
+ * session. Returns a negative errno when data could not be written; the log names the files. */
+int cairn_session_close(struct cairn_session *session);
+
+/* The answer to CAIRN_IOC_INFO, an ioctl(2) on the root directory of a live mount: who serves it.
+ * It reaches the daemon through the mount itself, so it works from any namespace that sees it. */
+struct cairn_ioc_info {
+	int pid;
+	int version;          /* 1 */
+	char workspace[1024]; /* absolute path of the database, NUL-terminated */
+};
+#define CAIRN_IOC_INFO _IOR('c', 1, struct cairn_ioc_info)

@@ -1,0 +1,40 @@
+/* What can be said about a workspace file from outside: whether the path names one, whether it can
+ * be written, and who holds a lock on it.
+ *
+ * Closing any descriptor of a file drops all POSIX locks that this process has on it, SQLite's
+ * included (fcntl(2)). So nothing here opens the file in this process: the header is read through
+ * SQLite's own descriptor, and a child process asks for the lock holder. */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "store/sql.h"
+#include "util/error.h"
+
+struct cairn_probe {
+	char real_path[PATH_MAX]; /* without symlinks: the -wal lies beside this one */
+	uint64_t file_size;       /* bytes */
+	bool has_wal, has_shm;    /* the files beside it exist */
+	uint64_t wal_size;        /* bytes, 0 where there is none */
+	bool dir_writable;
+};
+
+/* Looks at the path without opening it. -ENOENT, -EINVAL (a directory, empty, no regular file),
+ * -EACCES, -EROFS when `writable` is asked for and the file or its directory is not, each with
+ * words. */
+int cairn_probe_path(const char *path, bool writable, struct cairn_probe *ret,
+		     struct cairn_error *err);
+
+/* Reads the first bytes of the open database: -EINVAL with words unless it is an SQLite file with
+ * UTF-8 text. `ret_auto_vacuum` tells of the mode that AgentFS cannot write. */
+int cairn_probe_header(struct cairn_sql *sql, const char *path, bool *ret_auto_vacuum,
+		       struct cairn_error *err);
+
+/* The process with a write lock on the file, 0 if none is found. */
+pid_t cairn_probe_lock_holder(const char *path);
+
+/* The size of `<path><suffix>` in bytes, -ENOENT or another errno of stat(2). */
+int64_t cairn_probe_beside(const char *path, const char *suffix);

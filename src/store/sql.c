@@ -1,0 +1,402 @@
+#include "store/sql.h"
+
+#include <limits.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/store.h"
+#include "util/clock.h"
+#include "util/utf8.h"
+
+/* The pauses between two rounds of a lock error: from 1 ms to 128 ms. */
+#define BACKOFF_MIN_NS    1000000L
+#define BACKOFF_DOUBLINGS 7U
+
+/* No value we read or write is longer than a chunk; what is longer in a file is refused by SQLite
+ * before it is loaded. */
+#define VALUE_MAX ((int)(2 * CAIRN_CHUNK_MAX))
+
+static bool is_lock_error(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL: /* lost the race for the WAL's locks too often */
+		return true;
+	default:
+		return false;
+	}
+}
+
+int cairn_sql_errno(int rc)
+{
+	if (is_lock_error(rc))
+		return -EAGAIN;
+	if (rc == SQLITE_IOERR_NOMEM)
+		return -ENOMEM;
+
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_TOOBIG:
+		return -EFBIG;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_INTERRUPT:
+		return -EINTR;
+	default:
+		return -EIO;
+	}
+}
+
+/* SQLite reports a disk that is full at fsync(2) or while growing the -shm, and a quota at any
+ * time, as an I/O error. */
+static bool disk_full_below(struct cairn_sql *sql, int rc)
+{
+	int e;
+
+	if ((rc & 0xff) != SQLITE_IOERR)
+		return false;
+	e = sqlite3_system_errno(sql->db);
+	return e == ENOSPC || e == EDQUOT;
+}
+
+int cairn_sql_failed(struct cairn_sql *sql, int rc, const char *what)
+{
+	int r = cairn_sql_errno(rc);
+
+	if (r != -EIO)
+		return r;
+	if (disk_full_below(sql, rc))
+		return -ENOSPC;
+	cairn_err(sql->log, "%s: SQLite error %d (%s) in: %s",
+		  sql->db ? sqlite3_db_filename(sql->db, "main") : "?", rc,
+		  sql->db ? sqlite3_errmsg(sql->db) : sqlite3_errstr(rc), what);
+	return r;
+}
+
+/* True after a pause when the call that said `rc` is to be tried again. The pauses double, and
+ * half of each is chance, so that two waiting processes do not meet again. */
+static bool wait_for_retry(struct cairn_sql *sql, int rc, unsigned int *round)
+{
+	struct timespec ts = { 0 };
+	long ns;
+
+	if (!is_lock_error(rc) || *round >= sql->busy_rounds)
+		return false;
+	ns = BACKOFF_MIN_NS << MIN(*round, BACKOFF_DOUBLINGS);
+	ts.tv_nsec = ns / 2 + (long)(cairn_mono_ns() % (uint64_t)(ns / 2));
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	(*round)++;
+	return true;
+}
+
+/* In a URI '%', '?' and '#' have a meaning of their own. */
+static char *immutable_uri(const char *path)
+{
+	static const char scheme[] = "file:", query[] = "?immutable=1";
+	char *uri = malloc(sizeof(scheme) + 3 * strlen(path) + sizeof(query));
+	char *p;
+
+	if (!uri)
+		return NULL;
+	p = stpcpy(uri, scheme);
+	for (; *path; path++) {
+		static const char hex[] = "0123456789abcdef";
+		unsigned char c = (unsigned char)*path;
+
+		if (c == '%' || c == '?' || c == '#') {
+			*p++ = '%';
+			*p++ = hex[c >> 4];
+			*p++ = hex[c & 15];
+		} else {
+			*p++ = *path;
+		}
+	}
+	strcpy(p, query);
+	return uri;
+}
+
+int cairn_sql_target_set(struct cairn_sql_target *ret, const char *real_path, bool read_only,
+			 bool immutable, unsigned int busy_timeout_ms)
+{
+	char *file = immutable ? immutable_uri(real_path) : strdup(real_path);
+
+	if (!file)
+		return -ENOMEM;
+	*ret = (struct cairn_sql_target){
+		.file = file,
+		.read_only = read_only,
+		.immutable = immutable,
+		.busy_timeout_ms = busy_timeout_ms,
+	};
+	return 0;
+}
+
+void cairn_sql_target_clear(struct cairn_sql_target *target)
+{
+	free(target->file);
+	target->file = NULL;
+}
+
+/* Nothing in the file may make SQLite run code of the file's choosing. */
+static int distrust_schema(sqlite3 *db)
+{
+	static const struct {
+		int option, value;
+	} settings[] = {
+		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },      { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 }, { SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_FKEY, 0 },
+	};
+	int rc;
+
+	for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+		rc = sqlite3_db_config(db, settings[i].option, settings[i].value, NULL);
+		if (rc != SQLITE_OK)
+			return rc;
+	}
+	sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_MAX);
+	return SQLITE_OK;
+}
+
+int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
+		   const struct cairn_log *log)
+{
+	struct cairn_sql sql = { .log = log };
+	int flags, rc, r;
+
+	flags = target->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+	flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+	if (target->immutable)
+		flags |= SQLITE_OPEN_URI;
+
+	rc = sqlite3_open_v2(target->file, &sql.db, flags, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_extended_result_codes(sql.db, 1);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_busy_timeout(sql.db, (int)MIN(target->busy_timeout_ms, 1U << 30));
+	if (rc == SQLITE_OK)
+		rc = distrust_schema(sql.db);
+	if (rc != SQLITE_OK) {
+		r = cairn_sql_failed(&sql, rc, "opening");
+		cairn_sql_close(&sql);
+		return r;
+	}
+	*ret = sql;
+	return 0;
+}
+
+int cairn_sql_configure(struct cairn_sql *sql, unsigned int cache_kib, bool query_only)
+{
+	char cache[64];
+	int r;
+
+	/* With mmap a file that another process cuts short is a SIGBUS instead of an error. */
+	r = cairn_sql_exec(sql, "PRAGMA mmap_size = 0");
+	if (r < 0)
+		return r;
+	r = cairn_sql_exec(sql, "PRAGMA cell_size_check = ON");
+	if (r < 0)
+		return r;
+	if (query_only) {
+		r = cairn_sql_exec(sql, "PRAGMA query_only = ON");
+		if (r < 0)
+			return r;
+	}
+	sqlite3_snprintf(sizeof(cache), cache, "PRAGMA cache_size = -%u", cache_kib);
+	return cairn_sql_exec(sql, cache);
+}
+
+int cairn_sql_use(struct cairn_sql *sql, const char *const *texts, size_t count)
+{
+	sqlite3_stmt **stmts = calloc(count, sizeof(*stmts));
+
+	if (!stmts)
+		return -ENOMEM;
+	sql->texts = texts;
+	sql->stmts = stmts;
+	sql->count = count;
+	return 0;
+}
+
+/* Preparing reads the schema, so it too can meet a lock. */
+static int prepare(struct cairn_sql *sql, const char *text, unsigned int flags, sqlite3_stmt **ret)
+{
+	unsigned int round = 0;
+	int rc;
+
+	do
+		rc = sqlite3_prepare_v3(sql->db, text, -1, flags, ret, NULL);
+	while (wait_for_retry(sql, rc, &round));
+
+	return rc == SQLITE_OK ? 0 : cairn_sql_failed(sql, rc, text);
+}
+
+int cairn_sql_prepare_all(struct cairn_sql *sql)
+{
+	int r;
+
+	for (size_t i = 0; i < sql->count; i++) {
+		if (sql->stmts[i])
+			continue;
+		r = prepare(sql, sql->texts[i], SQLITE_PREPARE_PERSISTENT, &sql->stmts[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void cairn_sql_close(struct cairn_sql *sql)
+{
+	int rc;
+
+	for (size_t i = 0; i < sql->count; i++)
+		sqlite3_finalize(sql->stmts[i]);
+	free(sql->stmts);
+	rc = sqlite3_close(sql->db);
+	if (rc != SQLITE_OK)
+		cairn_sql_failed(sql, rc, "closing");
+	*sql = (struct cairn_sql){ 0 };
+}
+
+int cairn_sql_exec(struct cairn_sql *sql, const char *text)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_query_once(&q, sql, text);
+	return cairn_query_run(&q);
+}
+
+int cairn_sql_get_int(struct cairn_sql *sql, const char *text, int64_t *ret)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	cairn_query_once(&q, sql, text);
+	r = cairn_query_step(&q);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return -ENOENT;
+	*ret = sqlite3_column_int64(q.stmt, 0);
+	return 0;
+}
+
+void cairn_sql_rollbackp(struct cairn_sql **sql)
+{
+	if (*sql && cairn_sql_in_transaction(*sql))
+		cairn_sql_exec(*sql, "ROLLBACK");
+}
+
+void cairn_query_begin(struct cairn_query *q, struct cairn_sql *sql, unsigned int statement)
+{
+	*q = (struct cairn_query){ .sql = sql };
+	if (!sql->stmts) {
+		q->r = -EROFS;
+		return;
+	}
+	if (!sql->stmts[statement])
+		q->r = prepare(sql, sql->texts[statement], SQLITE_PREPARE_PERSISTENT,
+			       &sql->stmts[statement]);
+	q->stmt = sql->stmts[statement];
+}
+
+void cairn_query_once(struct cairn_query *q, struct cairn_sql *sql, const char *text)
+{
+	*q = (struct cairn_query){ .sql = sql, .once = true };
+	q->r = prepare(sql, text, 0, &q->stmt);
+}
+
+static void bind_done(struct cairn_query *q, int rc)
+{
+	if (rc != SQLITE_OK)
+		q->r = cairn_sql_failed(q->sql, rc, sqlite3_sql(q->stmt));
+}
+
+void cairn_query_int(struct cairn_query *q, int64_t value)
+{
+	if (q->r == 0)
+		bind_done(q, sqlite3_bind_int64(q->stmt, ++q->bound, value));
+}
+
+void cairn_query_number(struct cairn_query *q, uint64_t value)
+{
+	if (q->r == 0 && value > INT64_MAX)
+		q->r = -EINVAL;
+	cairn_query_int(q, (int64_t)value);
+}
+
+void cairn_query_text(struct cairn_query *q, const char *text, size_t len)
+{
+	if (q->r == 0)
+		bind_done(q, sqlite3_bind_text64(q->stmt, ++q->bound, text, len, SQLITE_STATIC,
+						 SQLITE_UTF8));
+}
+
+void cairn_query_blob(struct cairn_query *q, const void *data, size_t len)
+{
+	/* SQLite binds a NULL pointer as NULL, which is no empty blob. */
+	if (q->r == 0)
+		bind_done(q, sqlite3_bind_blob64(q->stmt, ++q->bound, data ? data : "", len,
+						 SQLITE_STATIC));
+}
+
+void cairn_query_name(struct cairn_query *q, const char *name, size_t len)
+{
+	if (cairn_utf8_valid(name, len))
+		cairn_query_text(q, name, len);
+	else
+		cairn_query_blob(q, name, len);
+}
+
+int cairn_query_step(struct cairn_query *q)
+{
+	unsigned int round = 0;
+	int rc;
+
+	if (q->r < 0)
+		return q->r;
+	for (;;) {
+		rc = sqlite3_step(q->stmt);
+		if (rc == SQLITE_ROW) {
+			q->has_row = true;
+			return 1;
+		}
+		if (rc == SQLITE_DONE)
+			return 0;
+		if (q->has_row || !wait_for_retry(q->sql, rc, &round))
+			break;
+		sqlite3_reset(q->stmt); /* a stale snapshot ends here */
+	}
+	q->r = cairn_sql_failed(q->sql, rc, sqlite3_sql(q->stmt));
+	return q->r;
+}
+
+int cairn_query_run(struct cairn_query *q)
+{
+	int r;
+
+	do
+		r = cairn_query_step(q);
+	while (r > 0);
+	return r;
+}
+
+void cairn_query_endp(struct cairn_query *q)
+{
+	if (q->once) {
+		sqlite3_finalize(q->stmt);
+		return;
+	}
+	if (!q->stmt)
+		return;
+	sqlite3_reset(q->stmt);
+	sqlite3_clear_bindings(q->stmt);
+}

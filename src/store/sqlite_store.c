@@ -1,0 +1,296 @@
+#include "store/sqlite_store.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+/* What remains of the WAL file after it starts over. Blocks that are there already are cheaper to
+ * write than new ones. */
+#define WAL_KEEP_BYTES "67108864"
+
+static void store_close(struct cairn_store *base)
+{
+	struct sqlite_store *store = CONTAINER_OF(base, struct sqlite_store, base);
+
+	cairn_sqlite_freep(&store);
+}
+
+static const struct cairn_store_ops sqlite_ops = {
+	.reader_open = cairn_sqlite_reader_open,
+	.reader_close = cairn_sqlite_reader_close,
+	.inode_get = cairn_sqlite_inode_get,
+	.dentry_get = cairn_sqlite_dentry_get,
+	.dentry_scan = cairn_sqlite_dentry_scan,
+	.dentry_count = cairn_sqlite_dentry_count,
+	.symlink_get = cairn_sqlite_symlink_get,
+	.data_read = cairn_sqlite_data_read,
+	.data_scan = cairn_sqlite_data_scan,
+	.xattr_get = cairn_sqlite_xattr_get,
+	.xattr_scan = cairn_sqlite_xattr_scan,
+	.orphan_scan = cairn_sqlite_orphan_scan,
+	.space = cairn_sqlite_space,
+	.begin = cairn_sqlite_begin,
+	.commit = cairn_sqlite_commit,
+	.rollback = cairn_sqlite_rollback,
+	.sync = cairn_sqlite_sync,
+	.checkpoint = cairn_sqlite_checkpoint,
+	.wal_size = cairn_sqlite_wal_size,
+	.lease = cairn_sqlite_lease,
+	.inode_insert = cairn_sqlite_inode_insert,
+	.inode_update = cairn_sqlite_inode_update,
+	.inode_delete = cairn_sqlite_inode_delete,
+	.dentry_put = cairn_sqlite_dentry_put,
+	.dentry_delete = cairn_sqlite_dentry_delete,
+	.symlink_put = cairn_sqlite_symlink_put,
+	.data_put = cairn_sqlite_data_put,
+	.data_delete = cairn_sqlite_data_delete,
+	.data_cut = cairn_sqlite_data_cut,
+	.xattr_put = cairn_sqlite_xattr_put,
+	.xattr_delete = cairn_sqlite_xattr_delete,
+	.orphan_put = cairn_sqlite_orphan_put,
+	.close = store_close,
+};
+
+/* Even reading a WAL database makes a -wal and a -shm, and a connection that may not write leaves
+ * them behind. One that may write takes them away when it is the last to close; with an empty
+ * WAL it has nothing else to do. */
+static void remove_empty_wal(const struct sqlite_store *store)
+{
+	_cleanup_(cairn_sql_close) struct cairn_sql sql = { 0 };
+	struct cairn_sql_target target = store->target;
+
+	if (!target.read_only || target.immutable || store->probe.has_wal ||
+	    !store->probe.dir_writable)
+		return;
+	if (cairn_probe_beside(store->probe.real_path, "-wal") != 0)
+		return;
+	target.read_only = false;
+	target.busy_timeout_ms = 0;
+	if (cairn_sql_open(&sql, &target, NULL) == 0)
+		cairn_sql_exec(&sql, "PRAGMA schema_version");
+}
+
+void cairn_sqlite_freep(struct sqlite_store **store)
+{
+	struct sqlite_store *s = *store;
+
+	if (!s)
+		return;
+	if (s->sql.db) {
+		cairn_sql_close(&s->sql);
+		remove_empty_wal(s);
+	}
+	cairn_sql_target_clear(&s->target);
+	free(s);
+	*store = NULL;
+}
+
+/* Whether the last connection to close may checkpoint. While a file is only being looked at, a
+ * WAL that lies beside it stays as it is. */
+static void set_checkpoint_on_close(struct sqlite_store *store, bool on)
+{
+	sqlite3_db_config(store->sql.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !on, NULL);
+}
+
+static int set_wal_mode(struct cairn_sql *sql, const char *path, struct cairn_error *err)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	const unsigned char *mode;
+	int r;
+
+	cairn_query_once(&q, sql, "PRAGMA journal_mode = WAL");
+	r = cairn_query_step(&q);
+	if (r < 0)
+		return r;
+	mode = r > 0 ? sqlite3_column_text(q.stmt, 0) : NULL;
+	if (!mode || strcasecmp((const char *)mode, "wal") != 0)
+		return cairn_error_set(err, -EOPNOTSUPP,
+				       "'%s' cannot have a write-ahead log where it lies (its "
+				       "journal mode stays '%s'); move it to a local disk",
+				       path, mode ? (const char *)mode : "unknown");
+	return 0;
+}
+
+static int configure_writer(struct cairn_sql *sql)
+{
+	static const char *const pragmas[] = {
+		"PRAGMA synchronous = NORMAL",
+		"PRAGMA journal_size_limit = " WAL_KEEP_BYTES,
+		"PRAGMA temp_store = MEMORY",
+		/* Some builds overwrite each deleted row with zeros. */
+		"PRAGMA secure_delete = OFF",
+	};
+	int persist_wal = 0, rc, r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pragmas); i++) {
+		r = cairn_sql_exec(sql, pragmas[i]);
+		if (r < 0)
+			return r;
+	}
+	rc = sqlite3_file_control(sql->db, "main", SQLITE_FCNTL_PERSIST_WAL, &persist_wal);
+	/* Another VFS may not know it; the -wal then is not ours to remove. */
+	if (rc != SQLITE_OK && rc != SQLITE_NOTFOUND)
+		return cairn_sql_failed(sql, rc, "PERSIST_WAL");
+	return 0;
+}
+
+static int open_writer(struct sqlite_store *store, const char *path, struct cairn_error *err)
+{
+	int64_t wal_size;
+	int r;
+
+	r = set_wal_mode(&store->sql, path, err);
+	if (r < 0)
+		return r;
+	r = configure_writer(&store->sql);
+	if (r < 0)
+		return r;
+	r = cairn_schema_upgrade(&store->sql, path, &store->schema, err);
+	if (r < 0)
+		return r;
+	r = cairn_sqlite_write_prepare(store, path, err);
+	if (r < 0)
+		return r;
+
+	/* What a crash left behind counts until the first commit says better. */
+	wal_size = cairn_probe_beside(store->probe.real_path, "-wal");
+	store->wal_size = wal_size > 0 ? (uint64_t)wal_size : 0;
+	return 0;
+}
+
+static int check_file(struct sqlite_store *store, const char *path, struct cairn_error *err)
+{
+	bool read_only = store->target.read_only, auto_vacuum = false;
+	int64_t page_size = 0;
+	int r;
+
+	r = cairn_probe_header(&store->sql, path, &auto_vacuum, err);
+	if (r < 0)
+		return r;
+	if (auto_vacuum)
+		cairn_warn(store->log,
+			   "'%s' has auto_vacuum on, and AgentFS corrupts such a file when it "
+			   "writes; turn it off with PRAGMA auto_vacuum = NONE and VACUUM",
+			   path);
+	r = cairn_sql_configure(&store->sql,
+				read_only ? CAIRN_READER_CACHE_KIB : CAIRN_WRITER_CACHE_KIB,
+				read_only);
+	if (r < 0)
+		return r;
+	r = cairn_schema_check(&store->sql, path, &store->schema, err);
+	if (r < 0)
+		return r;
+	r = cairn_sql_get_int(&store->sql, "PRAGMA page_size", &page_size);
+	if (r < 0)
+		return r;
+	store->page_size = (uint64_t)page_size;
+	store->base.chunk_size = store->schema.chunk_size;
+	store->base.read_only = read_only;
+	return 0;
+}
+
+/* Without a writable directory SQLite cannot make the -wal and -shm it needs even to read; where
+ * no other process has them either, nobody is writing, and the file can be read without. */
+static bool is_immutable(const struct cairn_probe *probe, bool read_only)
+{
+	return read_only && !probe->dir_writable &&
+	       (!probe->has_wal || (probe->wal_size == 0 && !probe->has_shm));
+}
+
+static int open_file(struct sqlite_store *store, const char *path,
+		     const struct cairn_store_options *options, struct cairn_error *err)
+{
+	bool read_only = options->read_only;
+	int r;
+
+	r = cairn_probe_path(path, !read_only, &store->probe, err);
+	if (r < 0)
+		return r;
+	r = cairn_sql_target_set(&store->target, store->probe.real_path, read_only,
+				 is_immutable(&store->probe, read_only), options->busy_timeout_ms);
+	if (r < 0)
+		return r;
+	r = cairn_sql_open(&store->sql, &store->target, store->log);
+	if (r < 0)
+		return r;
+	set_checkpoint_on_close(store, store->probe.wal_size == 0);
+	r = check_file(store, path, err);
+	if (r < 0)
+		return r;
+	if (!read_only) {
+		r = open_writer(store, path, err);
+		if (r < 0)
+			return r;
+	}
+	set_checkpoint_on_close(store, true);
+	return 0;
+}
+
+static int say_locked(const char *path, struct cairn_error *err)
+{
+	pid_t pid = cairn_probe_lock_holder(path);
+
+	if (pid > 0)
+		return cairn_error_set(err, -EBUSY,
+				       "'%s' is locked by another process (pid %d; an AgentFS "
+				       "process has the file open?); end it and try again",
+				       path, pid);
+	return cairn_error_set(err, -EBUSY,
+			       "'%s' is locked by another process (an AgentFS process has the file "
+			       "open?); end it and try again",
+			       path);
+}
+
+/* Words for a failure that has none yet, from the connection that met it. */
+static int say_failure(struct sqlite_store *store, const char *path, int r, struct cairn_error *err)
+{
+	sqlite3 *db = store->sql.db;
+
+	if (r == -EROFS)
+		return cairn_error_set(err, r, "'%s' cannot be opened %s: %s; try it %s", path,
+				       store->target.read_only ? "without writing" : "for writing",
+				       db ? sqlite3_errmsg(db) : strerror(-r),
+				       store->target.read_only ? "once without -o ro"
+							       : "with -o ro");
+	if (r == -EIO && db)
+		return cairn_error_set(err, r,
+				       "'%s' cannot be read: %s (SQLite error %d); it may be "
+				       "damaged, see 'cairnfs check'",
+				       path, sqlite3_errmsg(db), sqlite3_extended_errcode(db));
+	return cairn_error_set(err, r, "cannot open '%s': %s; check the path and the log", path,
+			       strerror(-r));
+}
+
+int cairn_sqlite_open(const char *path, const struct cairn_store_options *options,
+		      struct sqlite_store **ret, struct cairn_error *err)
+{
+	_cleanup_(cairn_sqlite_freep) struct sqlite_store *store = calloc(1, sizeof(*store));
+	int r;
+
+	if (!store)
+		return cairn_error_set(err, -ENOMEM, "cannot open '%s': out of memory", path);
+	store->base.ops = &sqlite_ops;
+	store->log = options->log;
+	r = open_file(store, path, options, err);
+	if (r == -EAGAIN) {
+		cairn_sqlite_freep(&store);
+		return say_locked(path, err);
+	}
+	if (r < 0)
+		return say_failure(store, path, r, err);
+	*ret = TAKE_PTR(store);
+	return 0;
+}
+
+int cairn_sqlite_store_open(const char *path, const struct cairn_store_options *options,
+			    struct cairn_store **ret, struct cairn_error *err)
+{
+	struct sqlite_store *store;
+	int r;
+
+	r = cairn_sqlite_open(path, options, &store, err);
+	if (r < 0)
+		return r;
+	*ret = &store->base;
+	return 0;
+}

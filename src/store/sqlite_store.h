@@ -1,0 +1,95 @@
+/* The SQLite engine behind the store interface, shared by its files:
+ *
+ *	sqlite_store.c	opening and closing, and the table of functions
+ *	sqlite_read.c	readers		sqlite_write.c	the write side
+ *	sqlite_row.c	decoding rows	sqlite_init.c	new workspaces
+ *	schema.c	the tables	probe.c		the file from outside
+ *	sql.c		connections, statements, retries, errors
+ */
+#pragma once
+
+#include "store/probe.h"
+#include "store/schema.h"
+#include "store/sql.h"
+#include "store/store.h"
+
+#define CAIRN_READER_CACHE_KIB 2048U
+#define CAIRN_WRITER_CACHE_KIB 16384U
+
+struct sqlite_store {
+	struct cairn_store base;
+	/* The write connection. Of a read-only store an idle one: while it is open, no process
+	 * gets the exclusive lock that AgentFS takes. */
+	struct cairn_sql sql;
+	struct cairn_sql_target target;
+	struct cairn_schema schema; /* fixed after opening, readers look at it */
+	struct cairn_probe probe;   /* as found before opening */
+	uint64_t page_size;         /* bytes */
+	uint64_t wal_size;          /* bytes; the writer's thread only */
+	bool sync_failed;           /* the last sync(); the writer's thread only */
+	const struct cairn_log *log;
+};
+
+struct cairn_reader {
+	struct cairn_sql sql;
+	const struct sqlite_store *store;
+	bool name_logged; /* a warning about unusable names was written */
+};
+
+/* Opens and checks, without giving out a table of functions: what opening a store and reading a
+ * workspace's info have in common. Fills `err` for every failure. */
+int cairn_sqlite_open(const char *path, const struct cairn_store_options *options,
+		      struct sqlite_store **ret, struct cairn_error *err);
+void cairn_sqlite_freep(struct sqlite_store **store);
+
+/* Gives the write connection its statements, all prepared. -EINVAL with words where the tables do
+ * not take them. */
+int cairn_sqlite_write_prepare(struct sqlite_store *store, const char *path,
+			       struct cairn_error *err);
+
+/* sqlite_read.c */
+int cairn_sqlite_reader_open(struct cairn_store *base, struct cairn_reader **ret);
+void cairn_sqlite_reader_close(struct cairn_reader *reader);
+int cairn_sqlite_inode_get(struct cairn_reader *reader, uint64_t ino, struct cairn_attr *ret);
+int cairn_sqlite_dentry_get(struct cairn_reader *reader, uint64_t parent, const char *name,
+			    size_t name_len, struct cairn_dentry_row *ret);
+int cairn_sqlite_dentry_scan(struct cairn_reader *reader, uint64_t parent, bool with_attr,
+			     cairn_dentry_fn fn, void *arg);
+int cairn_sqlite_dentry_count(struct cairn_reader *reader, uint64_t ino, uint32_t *ret);
+int cairn_sqlite_symlink_get(struct cairn_reader *reader, uint64_t ino, char **ret);
+int cairn_sqlite_data_read(struct cairn_reader *reader, uint64_t ino, int64_t first, int64_t last,
+			   cairn_chunk_fn fn, void *arg);
+int cairn_sqlite_data_scan(struct cairn_reader *reader, uint64_t ino, int64_t first, int64_t last,
+			   cairn_chunk_fn fn, void *arg);
+int cairn_sqlite_xattr_get(struct cairn_reader *reader, uint64_t ino, const char *name, void **ret,
+			   size_t *ret_len);
+int cairn_sqlite_xattr_scan(struct cairn_reader *reader, uint64_t ino, cairn_xattr_fn fn,
+			    void *arg);
+int cairn_sqlite_orphan_scan(struct cairn_reader *reader, cairn_ino_fn fn, void *arg);
+int cairn_sqlite_space(struct cairn_reader *reader, struct cairn_space *ret);
+
+/* sqlite_write.c */
+int cairn_sqlite_begin(struct cairn_store *base);
+int cairn_sqlite_commit(struct cairn_store *base);
+void cairn_sqlite_rollback(struct cairn_store *base);
+int cairn_sqlite_sync(struct cairn_store *base);
+int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how);
+uint64_t cairn_sqlite_wal_size(struct cairn_store *base);
+int cairn_sqlite_lease(struct cairn_store *base, enum cairn_sequence which, uint64_t count,
+		       uint64_t *ret_first);
+int cairn_sqlite_inode_insert(struct cairn_store *base, const struct cairn_attr *attr);
+int cairn_sqlite_inode_update(struct cairn_store *base, const struct cairn_attr *attr);
+int cairn_sqlite_inode_delete(struct cairn_store *base, uint64_t ino, uint32_t mode);
+int cairn_sqlite_dentry_put(struct cairn_store *base, uint64_t parent, const char *name,
+			    size_t name_len, uint64_t id, uint64_t ino);
+int cairn_sqlite_dentry_delete(struct cairn_store *base, uint64_t parent, const char *name,
+			       size_t name_len);
+int cairn_sqlite_symlink_put(struct cairn_store *base, uint64_t ino, const char *target);
+int cairn_sqlite_data_put(struct cairn_store *base, uint64_t ino, int64_t index, const void *data,
+			  size_t len);
+int cairn_sqlite_data_delete(struct cairn_store *base, uint64_t ino, int64_t index);
+int cairn_sqlite_data_cut(struct cairn_store *base, uint64_t ino, int64_t first);
+int cairn_sqlite_xattr_put(struct cairn_store *base, uint64_t ino, const char *name,
+			   const void *value, size_t len);
+int cairn_sqlite_xattr_delete(struct cairn_store *base, uint64_t ino, const char *name);
+int cairn_sqlite_orphan_put(struct cairn_store *base, uint64_t ino);

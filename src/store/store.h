@@ -1,0 +1,205 @@
+/* The store: what a mount needs of the database below it, as a struct of functions.
+ *
+ * The core reads and writes a workspace through this interface alone, so that another engine can
+ * stand behind it and a failing one can stand in for it in tests. `sqlite_store.c` is the engine;
+ * `src/store/` is the only place that includes sqlite3.h.
+ *
+ * Threads: a reader belongs to one thread at a time, and any number of readers work side by side.
+ * All functions of the write side (begin ... checkpoint) belong to one thread, the mount's
+ * writer. Every function returns 0 (or what it says) or a negative errno:
+ *
+ *   -ENOENT  a definite "no such row", and nothing else
+ *   -EAGAIN  the database stayed locked by another process for the whole budget
+ *   -ENOSPC, -EROFS, -EFBIG, -ENOMEM, -EINTR  as SQLite said
+ *   -EIO     anything else, corruption and nonsense in a row included; the log has the details
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "util/error.h"
+#include "util/log.h"
+
+#define CAIRN_ROOT_INO	    1U
+#define CAIRN_NAME_MAX	    255U	    /* bytes, as NAME_MAX in <linux/limits.h> */
+#define CAIRN_SYMLINK_MAX   4095U	    /* bytes without the NUL, PATH_MAX - 1 */
+#define CAIRN_CHUNK_MAX	    (16U << 20)	    /* bytes; a larger chunk_size is refused */
+#define CAIRN_FILE_SIZE_MAX INT64_MAX	    /* bytes, 2^63-1 */
+#define CAIRN_XATTR_MAX	    65536U	    /* bytes of a value, XATTR_SIZE_MAX in <linux/limits.h> */
+#define CAIRN_INO_MAX	    ((uint64_t)INT64_MAX) /* a rowid */
+
+struct cairn_attr {
+	uint64_t ino;
+	uint32_t mode; /* type and permissions, as in stat(2) */
+	uint32_t nlink;
+	uint32_t uid;
+	uint32_t gid;
+	uint64_t rdev;
+	int64_t size;	   /* bytes */
+	int64_t allocated; /* bytes that are not holes; the core's, not in the row */
+	struct timespec atime;
+	struct timespec mtime;
+	struct timespec ctime;
+};
+
+/* One row of fs_dentry, joined with the inode it names. `name` is not terminated and, like
+ * `attr`, valid only until the function or callback that received it returns. */
+struct cairn_dentry_row {
+	uint64_t id; /* fs_dentry.id: unique, never used twice; the position in a listing */
+	uint64_t ino;
+	const char *name;
+	size_t name_len;
+	bool has_attr; /* false: not asked for, or the entry dangles */
+	struct cairn_attr attr;
+};
+
+/* Callbacks of the scanning functions: 0 goes on, anything else ends the scan and is returned. */
+typedef int (*cairn_dentry_fn)(void *arg, const struct cairn_dentry_row *row);
+typedef int (*cairn_chunk_fn)(void *arg, int64_t index, const void *data, size_t len);
+typedef int (*cairn_xattr_fn)(void *arg, const char *name);
+typedef int (*cairn_ino_fn)(void *arg, uint64_t ino);
+
+/* Tables whose row numbers are leased in blocks, see lease(). */
+enum cairn_sequence {
+	CAIRN_SEQUENCE_INODE,
+	CAIRN_SEQUENCE_DENTRY,
+	CAIRN_SEQUENCE_COUNT,
+};
+
+enum cairn_checkpoint {
+	CAIRN_CHECKPOINT_PASSIVE,  /* what can be done without waiting */
+	CAIRN_CHECKPOINT_RESTART,  /* waits for readers, so that the WAL starts over */
+	CAIRN_CHECKPOINT_TRUNCATE, /* and leaves an empty WAL file */
+};
+
+struct cairn_space {
+	uint64_t used;	    /* bytes of pages in use: the database less its free list */
+	uint64_t file_size; /* bytes of the database, free list included */
+};
+
+struct cairn_reader; /* one read connection; its layout is the engine's */
+struct cairn_store;
+
+struct cairn_store_ops {
+	/* Readers. Each call sees one committed state, at least as new as the last commit that
+	 * returned before the call began. */
+	int (*reader_open)(struct cairn_store *store, struct cairn_reader **ret);
+	void (*reader_close)(struct cairn_reader *reader);
+
+	int (*inode_get)(struct cairn_reader *reader, uint64_t ino, struct cairn_attr *ret);
+	/* The entry `name` of directory `parent`; ret->name is left NULL. */
+	int (*dentry_get)(struct cairn_reader *reader, uint64_t parent, const char *name,
+			  size_t name_len, struct cairn_dentry_row *ret);
+	/* All entries of a directory, in no set order; one JOIN where `with_attr`. Rows whose name
+	 * no path can hold are logged and passed over. */
+	int (*dentry_scan)(struct cairn_reader *reader, uint64_t parent, bool with_attr,
+			   cairn_dentry_fn fn, void *arg);
+	/* How many entries name this inode. Reads the whole table: for repair, not for daily use. */
+	int (*dentry_count)(struct cairn_reader *reader, uint64_t ino, uint32_t *ret);
+	/* The target as a new NUL-terminated string, free() it. */
+	int (*symlink_get)(struct cairn_reader *reader, uint64_t ino, char **ret);
+	/* The stored chunks with first <= index <= last, in order; `data` is at most a chunk. */
+	int (*data_read)(struct cairn_reader *reader, uint64_t ino, int64_t first, int64_t last,
+			 cairn_chunk_fn fn, void *arg);
+	/* The same without the bytes: data is NULL, len 0. */
+	int (*data_scan)(struct cairn_reader *reader, uint64_t ino, int64_t first, int64_t last,
+			 cairn_chunk_fn fn, void *arg);
+	/* The value as a new buffer, free() it; *ret_len bytes. -ENOENT if there is none. */
+	int (*xattr_get)(struct cairn_reader *reader, uint64_t ino, const char *name, void **ret,
+			 size_t *ret_len);
+	int (*xattr_scan)(struct cairn_reader *reader, uint64_t ino, cairn_xattr_fn fn, void *arg);
+	/* Inodes that were unlinked while in use and whose mount ended before it could reap them. */
+	int (*orphan_scan)(struct cairn_reader *reader, cairn_ino_fn fn, void *arg);
+	int (*space)(struct cairn_reader *reader, struct cairn_space *ret);
+
+	/* The write side. begin() takes the write lock, waiting busy_timeout_ms and no longer. */
+	int (*begin)(struct cairn_store *store);
+	int (*commit)(struct cairn_store *store);
+	void (*rollback)(struct cairn_store *store); /* harmless outside a transaction */
+	/* Everything committed so far is on the disk when this returns. */
+	int (*sync)(struct cairn_store *store);
+	int (*checkpoint)(struct cairn_store *store, enum cairn_checkpoint how);
+	/* Bytes in the WAL after the last commit. */
+	uint64_t (*wal_size)(struct cairn_store *store);
+	/* Reserves `count` numbers of a table's AUTOINCREMENT sequence: *ret_first and up. */
+	int (*lease)(struct cairn_store *store, enum cairn_sequence which, uint64_t count,
+		     uint64_t *ret_first);
+
+	int (*inode_insert)(struct cairn_store *store, const struct cairn_attr *attr);
+	/* -ENOENT when the row is gone (another process deleted it). */
+	int (*inode_update)(struct cairn_store *store, const struct cairn_attr *attr);
+	/* The inode with its data, target, attributes and orphan mark. */
+	int (*inode_delete)(struct cairn_store *store, uint64_t ino, uint32_t mode);
+	/* Adds the entry, or gives an existing one of that name this id and inode. */
+	int (*dentry_put)(struct cairn_store *store, uint64_t parent, const char *name,
+			  size_t name_len, uint64_t id, uint64_t ino);
+	int (*dentry_delete)(struct cairn_store *store, uint64_t parent, const char *name,
+			     size_t name_len);
+	int (*symlink_put)(struct cairn_store *store, uint64_t ino, const char *target);
+	int (*data_put)(struct cairn_store *store, uint64_t ino, int64_t index, const void *data,
+			size_t len);
+	int (*data_delete)(struct cairn_store *store, uint64_t ino, int64_t index);
+	/* Deletes all chunks with index >= first. */
+	int (*data_cut)(struct cairn_store *store, uint64_t ino, int64_t first);
+	int (*xattr_put)(struct cairn_store *store, uint64_t ino, const char *name,
+			 const void *value, size_t len);
+	int (*xattr_delete)(struct cairn_store *store, uint64_t ino, const char *name);
+	int (*orphan_put)(struct cairn_store *store, uint64_t ino);
+
+	/* Closes every connection; no reader may be open. */
+	void (*close)(struct cairn_store *store);
+};
+
+struct cairn_store {
+	const struct cairn_store_ops *ops;
+	size_t chunk_size; /* bytes, 1 ... CAIRN_CHUNK_MAX, fixed when the workspace was made */
+	bool read_only;
+};
+
+struct cairn_store_options {
+	bool read_only;
+	unsigned int busy_timeout_ms; /* how long a call waits for a lock before it retries */
+	const struct cairn_log *log;  /* may be NULL; must outlive the store */
+};
+
+struct cairn_init_options {
+	size_t chunk_size; /* bytes; 0: CAIRN_DEFAULT_CHUNK_SIZE */
+	size_t page_size;  /* bytes, a power of two 512 ... 65536; 0: CAIRN_DEFAULT_PAGE_SIZE */
+	bool force;	   /* replace what stands at the path */
+};
+
+/* The defaults of new workspaces, see docs/performance.md for the measurements. */
+#define CAIRN_DEFAULT_CHUNK_SIZE 65536U
+#define CAIRN_DEFAULT_PAGE_SIZE	 4096U
+
+/* What a workspace file says about itself. */
+struct cairn_store_info {
+	char schema_version[16];
+	size_t chunk_size; /* bytes */
+	size_t page_size;  /* bytes */
+	uint64_t file_size; /* bytes of the database file */
+	uint64_t used;	    /* bytes of pages in use */
+	uint64_t wal_size;  /* bytes of the write-ahead log beside it */
+	uint64_t inodes;
+	uint64_t data_bytes; /* sum of the sizes of regular files */
+	char *base_path;     /* NULL where the workspace has no base; free() it */
+};
+
+/* Opens the workspace at `path`, checks that it is one, and brings it to the current format where it is an
+ * older one (not when read_only). `err` says what is wrong in words. The owner closes it with
+ * store->ops->close(). -ENOENT no file, -EINVAL not a workspace or a newer one, -EROFS not
+ * writable, -EBUSY locked by another process, -EIO corrupt, or what open(2) said. */
+int cairn_sqlite_store_open(const char *path, const struct cairn_store_options *options,
+			    struct cairn_store **ret, struct cairn_error *err);
+
+/* Makes an empty workspace. It appears at `path` whole or not at all. -EEXIST if something stands
+ * there and !force. */
+int cairn_sqlite_store_init(const char *path, const struct cairn_init_options *options,
+			    struct cairn_error *err);
+
+/* Reads `path` without changing it. Free ret->base_path. */
+int cairn_sqlite_store_info(const char *path, struct cairn_store_info *ret,
+			    struct cairn_error *err);
