@@ -16,7 +16,7 @@ static bool is_due(const struct cairn_core *core, const struct cairn_attr *attr,
 	if (core->options.atime == CAIRN_STRICTATIME)
 		return true;
 	return not_after(&attr->atime, &attr->mtime) || not_after(&attr->atime, &attr->ctime) ||
-	       now->tv_sec - attr->atime.tv_sec >= 24 * 60 * 60;
+	       now->tv_sec - attr->atime.tv_sec >= 24L * 60 * 60;
 }
 
 static bool look(struct cairn_core *core, uint64_t ino)

@@ -124,6 +124,18 @@ int cairn_core_open(struct cairn_store *store, const struct cairn_core_options *
 	return 0;
 }
 
+void cairn_core_each_pinned(struct cairn_core *core, void (*fn)(void *arg, uint64_t ino), void *arg)
+{
+	_cleanup_(cairn_freep) uint64_t *inos = NULL;
+	size_t count;
+
+	if (cairn_pins_list(&core->pins, &inos, &count) < 0)
+		return;
+	fn(arg, CAIRN_ROOT_INO); /* in use without ever being looked up */
+	for (size_t i = 0; i < count; i++)
+		fn(arg, inos[i]);
+}
+
 static void destroy_orphan(void *arg, uint64_t ino)
 {
 	cairn_inode_destroy(arg, ino);

@@ -64,9 +64,19 @@ int cairn_core_open(struct cairn_store *store, const struct cairn_core_options *
  * way. */
 int cairn_core_close(struct cairn_core *core);
 
+/* Returns when the core knows what other processes had committed before the call; at once while a
+ * commit of its own is under way, which looks at that first. (It looks by itself, too, a few times
+ * a second.) */
+int cairn_core_refresh(struct cairn_core *core);
+
 /* Lookups that the caller must give back with cairn_core_forget(): lookup, mknod, mkdir, symlink,
  * link and readdir with `plus` pin the inode they return. A pinned inode outlives its last name. */
 void cairn_core_forget(struct cairn_core *core, uint64_t ino, uint64_t count);
+
+/* Calls `fn` for the root and each inode that was pinned when the call began. No lock is held
+ * meanwhile. */
+void cairn_core_each_pinned(struct cairn_core *core, void (*fn)(void *arg, uint64_t ino),
+			    void *arg);
 
 /* -ENOENT only when there is no such entry; -ENAMETOOLONG, -ENOTDIR. */
 int cairn_core_lookup(struct cairn_core *core, uint64_t parent, const char *name,

@@ -16,6 +16,7 @@ struct cairn_delta *cairn_delta_new(struct cairn_inode *inode)
 		return NULL;
 	delta->inode = inode;
 	delta->attr = inode->attr;
+	delta->base = inode->attr;
 	delta->cut = inode->attr.size;
 	delta->bytes = CAIRN_DELTA_OVERHEAD;
 	return delta;

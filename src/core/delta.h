@@ -17,9 +17,11 @@ struct cairn_inode;
 struct cairn_delta_entry {
 	UT_hash_handle hh; /* by name */
 	uint64_t id;
-	uint64_t ino;  /* 0: there is no such entry any more */
-	uint32_t type; /* S_IFMT bits of the inode */
-	bool lower;    /* the layers below have an entry of this name */
+	uint64_t ino;       /* 0: there is no such entry any more */
+	uint32_t type;      /* S_IFMT bits of the inode */
+	bool lower;         /* the layers below have an entry of this name */
+	uint64_t lower_ino; /* what that entry points to; 0: there is none */
+	bool keep; /* a removal that does not apply: another process has put in a new one */
 	size_t name_len;
 	char name[]; /* NUL-terminated */
 };
@@ -48,6 +50,7 @@ struct cairn_delta {
 	bool create;                     /* the row is in no layer below */
 	bool destroy;                    /* the row goes, with all it owns */
 	struct cairn_attr attr;          /* at the end of the last operation of the batch */
+	struct cairn_attr base;          /* before the first one */
 	int64_t cut;   /* bytes of the layers below count only before this offset */
 	bool resized;  /* chunks below `cut` and past it may be in the store */
 	char *symlink; /* the target, for a symbolic link made in this batch */

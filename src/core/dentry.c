@@ -138,8 +138,8 @@ static int lock_peeked(struct cairn_op *op, struct cairn_place *places, unsigned
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; i < count; i++) {
-		places[i].dir = inodes[2 * i];
-		places[i].inode = places[i].found ? inodes[2 * i + 1] : NULL;
+		places[i].dir = inodes[2UL * i];
+		places[i].inode = places[i].found ? inodes[2UL * i + 1] : NULL;
 		if (!cairn_dentry_still(places[i].dir, &places[i].dentry))
 			return 1;
 	}
@@ -185,6 +185,7 @@ static int record(struct cairn_op *op, struct cairn_inode *dir, const char *name
 		if (!entry)
 			return -ENOMEM;
 		entry->lower = old;
+		entry->lower_ino = old ? old->ino : 0;
 		entry->id = old ? old->id : 0;
 		entry->ino = old ? old->ino : 0;
 		entry->type = old ? old->type : 0;

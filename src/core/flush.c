@@ -35,6 +35,8 @@ static int flush_entries(struct cairn_core *core, const struct cairn_delta *delt
 	int r;
 
 	HASH_ITER (hh, delta->entries, entry, next) {
+		if (entry->keep)
+			continue;
 		if (entry->ino)
 			r = ops->dentry_put(core->store, delta->attr.ino, entry->name,
 					    entry->name_len, entry->id, entry->ino);

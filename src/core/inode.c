@@ -79,13 +79,14 @@ static void unhash_locked(struct cairn_icache *cache, struct cairn_inode *inode)
 	inode->hashed = false;
 }
 
-/* Takes the least recently used inodes out of the cache until it fits; returns them as a list. */
-static struct cairn_inode *shrink_locked(struct cairn_icache *cache)
+/* Takes the least recently used inodes out of the cache until `max` are left; returns them as a
+ * list. */
+static struct cairn_inode *shrink_locked(struct cairn_icache *cache, unsigned int max)
 {
 	struct cairn_inode *victims = NULL;
 
-	while (cache->idle_count > cache->idle_max) {
-		struct cairn_inode *last = cache->idle->prev;
+	while (cache->idle && cache->idle_count > max) {
+		struct cairn_inode *last = cache->idle->prev; /* the tail, as utlist keeps it */
 
 		DL_DELETE(cache->idle, last);
 		cache->idle_count--;
@@ -93,6 +94,16 @@ static struct cairn_inode *shrink_locked(struct cairn_icache *cache)
 		LL_PREPEND(victims, last);
 	}
 	return victims;
+}
+
+static void free_victims(struct cairn_core *core, struct cairn_inode *victims)
+{
+	struct cairn_inode *inode, *next;
+
+	LL_FOREACH_SAFE (victims, inode, next) {
+		cairn_listing_forget(&core->listings, inode);
+		inode_free(inode);
+	}
 }
 
 void cairn_inode_ref(struct cairn_core *core, struct cairn_inode *inode)
@@ -106,7 +117,7 @@ void cairn_inode_ref(struct cairn_core *core, struct cairn_inode *inode)
 void cairn_inode_unref(struct cairn_core *core, struct cairn_inode *inode)
 {
 	struct cairn_icache *cache = &core->icache;
-	struct cairn_inode *victims = NULL, *next;
+	struct cairn_inode *victims = NULL;
 
 	pthread_mutex_lock(&cache->lock);
 	assert(inode->refs > 0);
@@ -116,17 +127,49 @@ void cairn_inode_unref(struct cairn_core *core, struct cairn_inode *inode)
 		if (inode->hashed) {
 			DL_PREPEND(cache->idle, inode);
 			cache->idle_count++;
-			victims = shrink_locked(cache);
+			victims = shrink_locked(cache, cache->idle_max);
 		} else {
 			LL_PREPEND(victims, inode);
 		}
 	}
 	pthread_mutex_unlock(&cache->lock);
 
-	LL_FOREACH_SAFE (victims, inode, next) {
-		cairn_listing_forget(&core->listings, inode);
-		inode_free(inode);
+	free_victims(core, victims);
+}
+
+void cairn_icache_drop_idle(struct cairn_core *core)
+{
+	struct cairn_icache *cache = &core->icache;
+	struct cairn_inode *victims;
+
+	pthread_mutex_lock(&cache->lock);
+	victims = shrink_locked(cache, 0);
+	pthread_mutex_unlock(&cache->lock);
+	free_victims(core, victims);
+}
+
+int cairn_icache_used(struct cairn_core *core, struct cairn_inode ***ret, size_t *ret_count)
+{
+	struct cairn_icache *cache = &core->icache;
+	struct cairn_inode *inode, *next, **used;
+	size_t count = 0;
+
+	pthread_mutex_lock(&cache->lock);
+	used = reallocarray(NULL, HASH_COUNT(cache->table) + 1, sizeof(struct cairn_inode *));
+	if (used) {
+		HASH_ITER (hh, cache->table, inode, next) {
+			if (inode->refs == 0)
+				continue;
+			inode->refs++;
+			used[count++] = inode;
+		}
 	}
+	pthread_mutex_unlock(&cache->lock);
+	if (!used)
+		return -ENOMEM;
+	*ret = used;
+	*ret_count = count;
+	return 0;
 }
 
 static int read_attr(struct cairn_core *core, uint64_t ino, struct cairn_attr *ret)

@@ -66,6 +66,11 @@ int cairn_inode_new(struct cairn_core *core, const struct cairn_attr *attr,
 void cairn_inode_ref(struct cairn_core *core, struct cairn_inode *inode);
 void cairn_inode_unref(struct cairn_core *core, struct cairn_inode *inode);
 
+/* Forgets all inodes that are not in use. */
+void cairn_icache_drop_idle(struct cairn_core *core);
+/* All others, as a new array with a reference to each. -ENOMEM. */
+int cairn_icache_used(struct cairn_core *core, struct cairn_inode ***ret, size_t *ret_count);
+
 /* 0, or why an inode whose lock is held cannot be used. */
 static inline int cairn_inode_usable(const struct cairn_inode *inode)
 {

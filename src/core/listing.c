@@ -53,7 +53,7 @@ static int reserve(void **array, size_t *capacity, size_t want, size_t element)
 	size_t grown = MAX(want, *capacity + *capacity / 2);
 	void *p;
 
-	if (want <= *capacity)
+	if (*array && want <= *capacity)
 		return 0;
 	p = reallocarray(*array, grown, element);
 	if (!p)

@@ -26,6 +26,11 @@ struct cairn_core_options {
 	uint64_t max_dirty;              /* bytes of changes kept in memory before callers wait */
 	uint64_t quota;                  /* bytes the workspace may take; 0: no limit */
 	int64_t max_file_size;           /* bytes of one file; CAIRN_FILE_SIZE_MAX: no limit */
+
+	/* Called in the writer thread, with no lock held, when another process has changed files:
+	 * what anyone was told before may be old. May be NULL; must not call the core. */
+	void (*on_foreign)(void *arg);
+	void *on_foreign_arg;
 };
 
 #define CAIRN_CORE_OPTIONS_DEFAULT                                                                 \

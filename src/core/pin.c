@@ -100,6 +100,7 @@ bool cairn_pin_drop(struct cairn_pins *pins, uint64_t ino, uint64_t count)
 		pin->count -= (uint32_t)count;
 	} else if (pin) {
 		destroy = pin->orphan;
+		pins->orphans -= destroy;
 		HASH_DEL(pins->table, pin);
 		free(pin);
 	}
@@ -113,10 +114,22 @@ bool cairn_pin_orphan(struct cairn_pins *pins, uint64_t ino)
 
 	pthread_mutex_lock(&pins->lock);
 	pin = find_locked(pins, ino);
-	if (pin)
+	if (pin && !pin->orphan) {
 		pin->orphan = true;
+		pins->orphans++;
+	}
 	pthread_mutex_unlock(&pins->lock);
 	return pin;
+}
+
+bool cairn_pins_have_orphans(struct cairn_pins *pins)
+{
+	bool have;
+
+	pthread_mutex_lock(&pins->lock);
+	have = pins->orphans > 0;
+	pthread_mutex_unlock(&pins->lock);
+	return have;
 }
 
 bool cairn_pin_is_orphan(struct cairn_pins *pins, uint64_t ino)
@@ -131,6 +144,26 @@ bool cairn_pin_is_orphan(struct cairn_pins *pins, uint64_t ino)
 	return orphan;
 }
 
+int cairn_pins_list(struct cairn_pins *pins, uint64_t **ret, size_t *ret_count)
+{
+	struct cairn_pin *pin, *next;
+	size_t count = 0;
+	uint64_t *inos;
+
+	pthread_mutex_lock(&pins->lock);
+	inos = reallocarray(NULL, HASH_COUNT(pins->table) + 1, sizeof(*inos));
+	if (inos) {
+		HASH_ITER (hh, pins->table, pin, next)
+			inos[count++] = pin->ino;
+	}
+	pthread_mutex_unlock(&pins->lock);
+	if (!inos)
+		return -ENOMEM;
+	*ret = inos;
+	*ret_count = count;
+	return 0;
+}
+
 void cairn_pins_drain(struct cairn_pins *pins, void (*fn)(void *arg, uint64_t ino), void *arg)
 {
 	struct cairn_pin *table, *pin, *next;
@@ -138,6 +171,7 @@ void cairn_pins_drain(struct cairn_pins *pins, void (*fn)(void *arg, uint64_t in
 	pthread_mutex_lock(&pins->lock);
 	table = pins->table;
 	pins->table = NULL;
+	pins->orphans = 0;
 	pthread_mutex_unlock(&pins->lock);
 
 	HASH_ITER (hh, table, pin, next) {

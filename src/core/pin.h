@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct cairn_pin;
@@ -13,6 +14,7 @@ struct cairn_pin;
 struct cairn_pins {
 	pthread_mutex_t lock;
 	struct cairn_pin *table; /* by ino; guarded by lock */
+	size_t orphans;          /* how many of them are orphans; guarded by lock */
 };
 
 int cairn_pins_init(struct cairn_pins *pins);
@@ -30,6 +32,9 @@ uint64_t cairn_pin_parent(struct cairn_pins *pins, uint64_t ino);
 bool cairn_pin_drop(struct cairn_pins *pins, uint64_t ino, uint64_t count);
 /* Marks an inode that has lost its last name. False when nobody has it pinned: destroy it now. */
 bool cairn_pin_orphan(struct cairn_pins *pins, uint64_t ino);
+/* The numbers of all pinned inodes as a new array, free() it. -ENOMEM. */
+int cairn_pins_list(struct cairn_pins *pins, uint64_t **ret, size_t *ret_count);
+bool cairn_pins_have_orphans(struct cairn_pins *pins);
 bool cairn_pin_is_orphan(struct cairn_pins *pins, uint64_t ino);
 /* Calls `fn` for each orphan that is still pinned, and forgets all pins: for the end of a mount. */
 void cairn_pins_drain(struct cairn_pins *pins, void (*fn)(void *arg, uint64_t ino), void *arg);

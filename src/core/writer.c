@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/flush.h"
+#include "core/foreign.h"
 #include "core/internal.h"
 #include "util/clock.h"
 
@@ -85,6 +86,20 @@ static int reserve_leases(struct cairn_core *core, uint64_t *first)
 	return 0;
 }
 
+/* Inside the transaction, others can commit no more: what they have done until now is final. It
+ * counts until a commit of ours has dealt with it, however often that is tried. */
+static int meet_foreign(struct cairn_core *core, struct cairn_batch *batch)
+{
+	enum cairn_foreign found;
+	int r;
+
+	r = core->store->ops->foreign(core->store, &found);
+	if (r < 0)
+		return r;
+	core->writer.foreign |= found == CAIRN_FOREIGN_FILES;
+	return core->writer.foreign ? cairn_conflict_resolve(core, batch) : 0;
+}
+
 /* One transaction: the batch, and new leases if `leases`. */
 static int commit_once(struct cairn_core *core, struct cairn_batch *batch, bool leases)
 {
@@ -92,10 +107,15 @@ static int commit_once(struct cairn_core *core, struct cairn_batch *batch, bool 
 	uint64_t first[CAIRN_SEQUENCE_COUNT] = { 0 };
 	int r;
 
+	r = ops->present(core->store);
+	if (r < 0)
+		return r;
 	r = ops->begin(core->store);
 	if (r < 0)
 		return r;
-	r = cairn_flush_batch(core, batch);
+	r = meet_foreign(core, batch);
+	if (r == 0)
+		r = cairn_flush_batch(core, batch);
 	if (r == 0 && leases)
 		r = reserve_leases(core, first);
 	if (r == 0)
@@ -172,17 +192,29 @@ static bool retry_later(struct cairn_core *core, struct retry *retry, int r)
 	return !give_up;
 }
 
+/* Nobody who only wants to read waits for a commit: another process may hold it up. */
+static void set_committing(struct cairn_core *core, bool on)
+{
+	struct cairn_writer *w = &core->writer;
+
+	pthread_mutex_lock(&w->lock);
+	w->committing = on;
+	pthread_cond_broadcast(&w->done);
+	pthread_mutex_unlock(&w->lock);
+}
+
 static int commit_until_done(struct cairn_core *core, struct cairn_batch *batch, bool leases)
 {
 	struct retry retry = { .since = cairn_mono_ns() };
 	int r;
 
-	for (;;) {
+	set_committing(core, true);
+	do {
 		r = commit_once(core, batch, leases);
 		report(core, r);
-		if (r == 0 || !retry_later(core, &retry, r))
-			return r;
-	}
+	} while (r < 0 && retry_later(core, &retry, r));
+	set_committing(core, false);
+	return r;
 }
 
 /* Ends the running batch: operations that begin from now on join the next. */
@@ -225,6 +257,10 @@ static int commit_running(struct cairn_core *core, bool leases)
 	}
 	note_done(core, &core->writer.committed, seq); /* before the drop: fsync waits for it */
 	cairn_flush_drop(core, batch);
+	if (core->writer.foreign) {
+		core->writer.foreign = false;
+		cairn_foreign_react(core);
+	}
 	refresh_space(core);
 
 	pthread_mutex_lock(&core->writer.lock);
@@ -274,6 +310,7 @@ struct todo {
 	bool commit;
 	bool lease;
 	bool sync;
+	bool poll;
 	bool idle;
 };
 
@@ -293,33 +330,38 @@ static struct todo look(struct cairn_core *core)
 		.commit = w->stop || w->waiting > 0 || w->want_commit > w->committed ||
 			  (w->deadline && (now >= w->deadline || batch_is_large(core, core->seq))),
 		.sync = w->want_sync > w->synced,
+		.poll = now >= w->next_poll || w->want_poll > w->polled,
 	};
 }
 
-/* Sleeps until there is something to do, or until an idle WAL should be checkpointed. */
+/* The earliest of the times that are set (not 0), in monotonic ns. */
+static struct timespec earliest(uint64_t a, uint64_t b)
+{
+	uint64_t until = !a ? b : !b ? a : MIN(a, b);
+
+	return (struct timespec){ .tv_sec = (time_t)(until / 1000000000U),
+				  .tv_nsec = (long)(until % 1000000000U) };
+}
+
+/* Sleeps until there is something to do; an idle WAL that should be checkpointed is, too. */
 static struct todo wait_for_work(struct cairn_core *core)
 {
 	struct cairn_writer *w = &core->writer;
-	bool wal = !w->wal_settled && core->store->ops->wal_size(core->store) > 0;
-	uint64_t idle = cairn_mono_ns() + UINT64_C(1000000) * IDLE_CHECKPOINT_MS;
+	bool wal = !core->options.read_only && !w->wal_settled &&
+		   core->store->ops->wal_size(core->store) > 0;
+	struct timespec until;
 	struct todo todo;
 
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		uint64_t until = w->deadline ? w->deadline : wal ? idle : 0;
-		struct timespec ts = { .tv_sec = (time_t)(until / 1000000000U),
-				       .tv_nsec = (long)(until % 1000000000U) };
-
 		todo = look(core);
-		if (todo.stop || todo.commit || todo.lease || todo.sync)
+		todo.idle =
+			wal && !w->deadline &&
+			cairn_mono_ns() >= w->idle_since + UINT64_C(1000000) * IDLE_CHECKPOINT_MS;
+		if (todo.stop || todo.commit || todo.lease || todo.sync || todo.poll || todo.idle)
 			break;
-		if (until == 0)
-			pthread_cond_wait(&w->work, &w->lock);
-		else if (pthread_cond_timedwait(&w->work, &w->lock, &ts) == ETIMEDOUT &&
-			 !w->deadline) {
-			todo.idle = true;
-			break;
-		}
+		until = earliest(w->deadline, w->next_poll);
+		pthread_cond_timedwait(&w->work, &w->lock, &until);
 	}
 	if (todo.commit)
 		w->deadline = 0;
@@ -329,11 +371,35 @@ static struct todo wait_for_work(struct cairn_core *core)
 	return todo;
 }
 
+/* Looks what others did, and whether the file is still there. */
+static void poll_foreign(struct cairn_core *core)
+{
+	struct cairn_writer *w = &core->writer;
+	uint64_t wanted;
+	int r;
+
+	pthread_mutex_lock(&w->lock);
+	wanted = w->want_poll;
+	pthread_mutex_unlock(&w->lock);
+
+	r = core->store->ops->present(core->store);
+	if (r < 0 || w->absent)
+		report(core, r);
+	w->absent = r < 0;
+	r = cairn_foreign_poll(core);
+	if (r < 0 && r != -EAGAIN)
+		cairn_warn(core->log, "looking for changes by others: %s", strerror(-r));
+	w->next_poll = cairn_mono_ns() + UINT64_C(1000000) * CAIRN_FOREIGN_POLL_MS;
+	note_done(core, &w->polled, wanted);
+}
+
 /* One round of work. Negative only when the mount ends with changes unwritten. */
 static int work(struct cairn_core *core, const struct todo *todo)
 {
 	int r;
 
+	if (todo->poll)
+		poll_foreign(core);
 	if (todo->commit || todo->lease) {
 		r = commit_running(core, todo->lease);
 		if (r < 0)
@@ -344,7 +410,10 @@ static int work(struct cairn_core *core, const struct todo *todo)
 		if (r < 0)
 			return r;
 	}
-	checkpoint_if_due(core, todo->idle);
+	if (todo->commit || todo->sync)
+		core->writer.idle_since = cairn_mono_ns();
+	if (todo->commit || todo->idle)
+		checkpoint_if_due(core, todo->idle);
 	return 0;
 }
 
@@ -352,13 +421,12 @@ static void *run(void *arg)
 {
 	struct cairn_core *core = arg;
 	struct todo todo;
-	int r;
 
 	do {
 		todo = wait_for_work(core);
-		r = work(core, &todo);
+		core->writer.result = work(core, &todo);
 	} while (!todo.stop);
-	return (void *)(intptr_t)r;
+	return NULL;
 }
 
 int cairn_writer_start(struct cairn_core *core)
@@ -368,8 +436,6 @@ int cairn_writer_start(struct cairn_core *core)
 
 	refresh_space(core);
 	core->seq = 1;
-	if (core->options.read_only)
-		return 0;
 	/* Signals are for the threads of whoever opened the core. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -382,7 +448,6 @@ int cairn_writer_start(struct cairn_core *core)
 int cairn_writer_stop(struct cairn_core *core)
 {
 	struct cairn_writer *w = &core->writer;
-	void *result;
 	int r;
 
 	if (!w->started)
@@ -391,11 +456,13 @@ int cairn_writer_stop(struct cairn_core *core)
 	w->stop = true;
 	pthread_cond_broadcast(&w->work);
 	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, &result);
+	pthread_join(w->thread, NULL);
 	w->started = false;
-	if ((intptr_t)result < 0)
-		return (int)(intptr_t)result;
+	if (w->result < 0)
+		return w->result;
 
+	if (core->options.read_only)
+		return 0;
 	r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_TRUNCATE);
 	if (r == -EAGAIN)
 		r = 0; /* another process reads the WAL; the last one to close cleans up */
@@ -439,6 +506,22 @@ int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
 	}
 	pthread_mutex_unlock(&w->lock);
 	return r;
+}
+
+int cairn_core_refresh(struct cairn_core *core)
+{
+	struct cairn_writer *w = &core->writer;
+	uint64_t ticket;
+
+	if (!w->started)
+		return 0;
+	pthread_mutex_lock(&w->lock);
+	ticket = ++w->want_poll;
+	pthread_cond_signal(&w->work);
+	while (w->polled < ticket && !w->committing)
+		pthread_cond_wait(&w->done, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	return 0;
 }
 
 static bool lease_is_short(struct cairn_core *core)

@@ -30,6 +30,9 @@ struct cairn_writer {
 	uint64_t synced;      /* the last batch on the disk */
 	uint64_t failures;    /* attempts that failed, ever */
 	uint64_t deadline;    /* when the running batch has waited long enough; 0: it is empty */
+	uint64_t want_poll;   /* calls of cairn_core_refresh() */
+	bool committing;      /* a batch is being written; the look at others comes with it */
+	uint64_t polled;      /* the last of them that was answered */
 	unsigned int waiting; /* callers that wait for room */
 
 	/* Why the last attempt failed; 0 when it did not, or found the database busy. Written by
@@ -37,8 +40,13 @@ struct cairn_writer {
 	atomic_int trouble;
 
 	/* The writer thread's own: */
-	void *scratch;    /* one chunk */
-	bool wal_settled; /* checkpointed while idle, and nothing written since */
+	void *scratch;       /* one chunk */
+	int result;          /* of the last round; negative when changes were given up */
+	bool foreign;        /* others have changed files, and no commit of ours has met that yet */
+	bool absent;         /* the file was not where it should be at the last look */
+	uint64_t next_poll;  /* when to look what others did, monotonic ns */
+	uint64_t idle_since; /* the last commit, monotonic ns */
+	bool wal_settled;    /* checkpointed while idle, and nothing written since */
 };
 
 int cairn_writer_init(struct cairn_core *core);

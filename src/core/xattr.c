@@ -44,7 +44,8 @@ static int load_value(struct cairn_core *core, const struct cairn_inode *inode, 
 		*ret = malloc(batched->len ? batched->len : 1);
 		if (!*ret)
 			return -ENOMEM;
-		memcpy(*ret, batched->value, batched->len);
+		if (batched->len > 0)
+			memcpy(*ret, batched->value, batched->len);
 		*ret_len = batched->len;
 		return 0;
 	}
@@ -64,7 +65,8 @@ static ssize_t answer(const void *value, size_t len, void *buf, size_t size)
 		return (ssize_t)len;
 	if (len > size)
 		return -ERANGE;
-	memcpy(buf, value, len);
+	if (len > 0)
+		memcpy(buf, value, len);
 	return (ssize_t)len;
 }
 

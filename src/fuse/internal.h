@@ -9,6 +9,15 @@
 #include "core/core.h"
 #include "fuse/session.h"
 
+struct cairn_notifier {
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake;
+	bool pending;
+	bool stop;
+};
+
 struct cairn_session {
 	struct cairn_core *core;
 	struct fuse_session *fuse;
@@ -20,6 +29,8 @@ struct cairn_session {
 	int disk_fd;     /* O_PATH of the workspace file, for the free space below it */
 	bool no_open;    /* the kernel opens files and directories without asking */
 	bool squash;     /* files of user or group 0 are shown as the mounting user's */
+	bool epochs;     /* the kernel can drop all its entries at once */
+	struct cairn_notifier notifier;
 	uid_t mounter_uid;
 	gid_t mounter_gid;
 
@@ -29,13 +40,29 @@ struct cairn_session {
 	atomic_bool ended;
 };
 
-/* How long the kernel may trust what it was told, in seconds: the mount is the only writer. */
+/* How long the kernel may trust what it was told, in seconds: until it is told otherwise. */
 #define CAIRN_CACHE_SECONDS 86400.0
+/* The same for directory entries where it cannot be told. Absent and removed names are known to the
+ * kernel alone, so there is no list by which to take them back one by one. */
+#define CAIRN_ENTRY_SECONDS 1.0
 
-static inline double cairn_cache_seconds(const struct cairn_session *session)
+static inline double cairn_attr_seconds(const struct cairn_session *session)
 {
 	return session->options.ask_always ? 0.0 : CAIRN_CACHE_SECONDS;
 }
+
+static inline double cairn_entry_seconds(const struct cairn_session *session)
+{
+	return session->epochs               ? cairn_attr_seconds(session)
+	       : session->options.ask_always ? 0.0
+					     : CAIRN_ENTRY_SECONDS;
+}
+
+/* notify.c: `arg` is the session. */
+void cairn_notify_foreign(void *arg);
+int cairn_notifier_start(struct cairn_session *session);
+void cairn_notifier_stop(struct cairn_session *session);
+bool cairn_kernel_has_epochs(const struct fuse_conn_info *conn);
 
 extern const struct fuse_lowlevel_ops cairn_fuse_ops;
 

@@ -13,6 +13,8 @@ void cairn_negotiate(struct cairn_session *session, struct fuse_conn_info *conn)
 {
 	bool quiet;
 
+	session->epochs = cairn_kernel_has_epochs(conn);
+
 	/* The kernel would drop a file's cached pages after our own writes moved its mtime. We are
 	 * the only writer and tell it when that is not so. */
 	conn->want &= ~(unsigned int)FUSE_CAP_AUTO_INVAL_DATA;

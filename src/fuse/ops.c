@@ -42,8 +42,8 @@ static struct fuse_entry_param entry_of(fuse_req_t req, const struct cairn_attr 
 {
 	struct fuse_entry_param entry = {
 		.ino = attr->ino,
-		.attr_timeout = cairn_cache_seconds(session_of(req)),
-		.entry_timeout = cairn_cache_seconds(session_of(req)),
+		.attr_timeout = cairn_attr_seconds(session_of(req)),
+		.entry_timeout = cairn_entry_seconds(session_of(req)),
 	};
 
 	cairn_show_attr(session_of(req), attr, &entry.attr);
@@ -74,7 +74,7 @@ static void reply_attr(fuse_req_t req, int r, const struct cairn_attr *attr)
 		return;
 	}
 	cairn_show_attr(session_of(req), attr, &st);
-	fuse_reply_attr(req, &st, cairn_cache_seconds(session_of(req)));
+	fuse_reply_attr(req, &st, cairn_attr_seconds(session_of(req)));
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -89,7 +89,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fuse_entry_param absent = {
-		.entry_timeout = cairn_cache_seconds(session_of(req)),
+		.entry_timeout = cairn_entry_seconds(session_of(req)),
 	};
 	struct cairn_attr attr;
 	int r;

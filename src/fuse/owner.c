@@ -1,6 +1,7 @@
 /* Who owns the files, as the kernel is told, and who the callers are. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -60,6 +61,7 @@ int cairn_check_owner(const struct cairn_session *session, unsigned int *set,
 
 bool cairn_caller_keeps_setid(const struct cairn_caller *caller)
 {
+	static const char field[] = "CapEff:";
 	unsigned long long effective = 0;
 	char path[64], line[256];
 	FILE *f;
@@ -71,8 +73,8 @@ bool cairn_caller_keeps_setid(const struct cairn_caller *caller)
 	if (!f)
 		return false;
 	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "CapEff: %llx", &effective) == 1)
-			break;
+		if (strncmp(line, field, strlen(field)) == 0)
+			effective = strtoull(line + strlen(field), NULL, 16);
 	fclose(f);
 	return effective & (1ULL << CAP_FSETID_BIT);
 }

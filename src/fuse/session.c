@@ -16,6 +16,8 @@ static void session_free(struct cairn_session *session)
 		fuse_session_destroy(session->fuse);
 	if (session->disk_fd >= 0)
 		close(session->disk_fd);
+	pthread_cond_destroy(&session->notifier.wake);
+	pthread_mutex_destroy(&session->notifier.lock);
 	free(session->workspace);
 	free(session->directory);
 	free(session);
@@ -112,6 +114,8 @@ static int open_core(struct cairn_session *session, struct cairn_error *err)
 	struct cairn_store *store;
 	int r;
 
+	session->options.core.on_foreign = cairn_notify_foreign;
+	session->options.core.on_foreign_arg = session;
 	r = cairn_sqlite_store_open(session->workspace, &options, &store, err);
 	if (r < 0)
 		return r;
@@ -128,6 +132,8 @@ int cairn_session_open(const char *workspace, const char *dir,
 	if (!session)
 		return -ENOMEM;
 	session->disk_fd = -1;
+	pthread_mutex_init(&session->notifier.lock, NULL);
+	pthread_cond_init(&session->notifier.wake, NULL);
 	r = session_init(session, workspace, dir, options, log);
 	if (r < 0)
 		r = cairn_error_set(err, r, "%s: %s", workspace, strerror(-r));
@@ -160,7 +166,9 @@ int cairn_session_serve(struct cairn_session *session, void (*ready)(void *arg),
 		fuse_loop_cfg_set_max_threads(config, session->options.threads);
 	r = cairn_signals_start(session, &signals);
 	if (r == 0) {
-		r = fuse_session_loop_mt(session->fuse, config);
+		r = cairn_notifier_start(session);
+		if (r == 0)
+			r = fuse_session_loop_mt(session->fuse, config);
 		cairn_signals_stop(session, signals);
 	}
 	fuse_loop_cfg_destroy(config);
@@ -172,6 +180,7 @@ int cairn_session_close(struct cairn_session *session)
 	int r;
 
 	fuse_session_unmount(session->fuse);
+	cairn_notifier_stop(session);
 	r = cairn_core_close(session->core);
 	session_free(session);
 	return r;

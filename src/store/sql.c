@@ -69,14 +69,16 @@ static bool disk_full_below(struct cairn_sql *sql, int rc)
 
 int cairn_sql_failed(struct cairn_sql *sql, int rc, const char *what)
 {
+	const char *file = NULL;
 	int r = cairn_sql_errno(rc);
 
 	if (r != -EIO)
 		return r;
 	if (disk_full_below(sql, rc))
 		return -ENOSPC;
-	cairn_err(sql->log, "%s: SQLite error %d (%s) in: %s",
-		  sql->db ? sqlite3_db_filename(sql->db, "main") : "?", rc,
+	if (sql->db)
+		file = sqlite3_db_filename(sql->db, "main"); /* NULL where opening failed */
+	cairn_err(sql->log, "%s: SQLite error %d (%s) in: %s", file ? file : "database", rc,
 		  sql->db ? sqlite3_errmsg(sql->db) : sqlite3_errstr(rc), what);
 	return r;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 /* What remains of the WAL file after it starts over. Blocks that are there already are cheaper to
  * write than new ones. */
@@ -13,6 +14,17 @@ static void store_close(struct cairn_store *base)
 	struct sqlite_store *store = CONTAINER_OF(base, struct sqlite_store, base);
 
 	cairn_sqlite_freep(&store);
+}
+
+static int store_present(struct cairn_store *base)
+{
+	const struct sqlite_store *store = CONTAINER_OF(base, struct sqlite_store, base);
+	struct stat st;
+
+	if (stat(store->probe.real_path, &st) < 0 || st.st_dev != store->device ||
+	    st.st_ino != store->inode)
+		return -EIO;
+	return 0;
 }
 
 static const struct cairn_store_ops sqlite_ops = {
@@ -35,6 +47,8 @@ static const struct cairn_store_ops sqlite_ops = {
 	.sync = cairn_sqlite_sync,
 	.checkpoint = cairn_sqlite_checkpoint,
 	.wal_size = cairn_sqlite_wal_size,
+	.foreign = cairn_sqlite_foreign,
+	.present = store_present,
 	.lease = cairn_sqlite_lease,
 	.inode_insert = cairn_sqlite_inode_insert,
 	.inode_update = cairn_sqlite_inode_update,
@@ -81,6 +95,7 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 		remove_empty_wal(s);
 	}
 	cairn_sql_target_clear(&s->target);
+	cairn_pages_free(&s->foreign.harmless);
 	free(s);
 	*store = NULL;
 }
@@ -134,8 +149,20 @@ static int configure_writer(struct cairn_sql *sql)
 	return 0;
 }
 
+static int note_identity(struct sqlite_store *store)
+{
+	struct stat st;
+
+	if (stat(store->probe.real_path, &st) < 0)
+		return -errno;
+	store->device = st.st_dev;
+	store->inode = st.st_ino;
+	return 0;
+}
+
 static int open_writer(struct sqlite_store *store, const char *path, struct cairn_error *err)
 {
+	enum cairn_foreign nothing;
 	int64_t wal_size;
 	int r;
 
@@ -155,7 +182,10 @@ static int open_writer(struct sqlite_store *store, const char *path, struct cair
 	/* What a crash left behind counts until the first commit says better. */
 	wal_size = cairn_probe_beside(store->probe.real_path, "-wal");
 	store->wal_size = wal_size > 0 ? (uint64_t)wal_size : 0;
-	return 0;
+	/* From here on, what others commit is noticed. */
+	r = cairn_sqlite_foreign(&store->base, &nothing);
+	cairn_sqlite_foreign_resume(store);
+	return r;
 }
 
 static int check_file(struct sqlite_store *store, const char *path, struct cairn_error *err)
@@ -223,7 +253,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 			return r;
 	}
 	set_checkpoint_on_close(store, true);
-	return 0;
+	return note_identity(store);
 }
 
 static int say_locked(const char *path, struct cairn_error *err)
@@ -285,7 +315,7 @@ int cairn_sqlite_open(const char *path, const struct cairn_store_options *option
 int cairn_sqlite_store_open(const char *path, const struct cairn_store_options *options,
 			    struct cairn_store **ret, struct cairn_error *err)
 {
-	struct sqlite_store *store;
+	struct sqlite_store *store = NULL;
 	int r;
 
 	r = cairn_sqlite_open(path, options, &store, err);

@@ -5,6 +5,7 @@
  *	sqlite_row.c	decoding rows	sqlite_init.c	new workspaces
  *	schema.c	the tables	probe.c		the file from outside
  *	sql.c		connections, statements, retries, errors
+ *	sqlite_foreign.c	what other processes commit
  */
 #pragma once
 
@@ -15,6 +16,15 @@
 
 #define CAIRN_READER_CACHE_KIB 2048U
 #define CAIRN_WRITER_CACHE_KIB 16384U
+
+/* A list of page numbers. */
+struct cairn_pages {
+	uint32_t *list;
+	size_t count, capacity;
+};
+void cairn_pages_free(struct cairn_pages *pages);
+
+#define CAIRN_WAL_SALT_SIZE 8U /* bytes; new ones each time the WAL starts over */
 
 struct sqlite_store {
 	struct cairn_store base;
@@ -27,6 +37,15 @@ struct sqlite_store {
 	uint64_t page_size;         /* bytes */
 	uint64_t wal_size;          /* bytes; the writer's thread only */
 	bool sync_failed;           /* the last sync(); the writer's thread only */
+	dev_t device;               /* of the database file, when it was opened */
+	ino_t inode;
+	/* What of the WAL is known, to tell what others add; the writer's thread only. */
+	struct {
+		int64_t version; /* PRAGMA data_version at the last look; 0: none yet */
+		uint32_t frames; /* frames of the WAL up to the last commit that was looked at */
+		unsigned char salt[CAIRN_WAL_SALT_SIZE];
+		struct cairn_pages harmless; /* of tables that hold no files, sorted */
+	} foreign;
 	const struct cairn_log *log;
 };
 
@@ -93,3 +112,9 @@ int cairn_sqlite_xattr_put(struct cairn_store *base, uint64_t ino, const char *n
 			   const void *value, size_t len);
 int cairn_sqlite_xattr_delete(struct cairn_store *base, uint64_t ino, const char *name);
 int cairn_sqlite_orphan_put(struct cairn_store *base, uint64_t ino);
+
+/* sqlite_foreign.c */
+int cairn_sqlite_foreign(struct cairn_store *base, enum cairn_foreign *ret);
+/* After a commit of our own, which ended at this frame of the WAL. */
+void cairn_sqlite_foreign_committed(struct sqlite_store *store, int frames);
+void cairn_sqlite_foreign_resume(struct sqlite_store *store);

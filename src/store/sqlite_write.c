@@ -87,6 +87,7 @@ static int after_commit(void *arg, sqlite3 *db, const char *schema, int frames)
 
 	store->wal_size = WAL_HEADER_SIZE +
 			  (uint64_t)MAX(frames, 0) * (store->page_size + WAL_FRAME_HEADER_SIZE);
+	cairn_sqlite_foreign_committed(store, frames);
 	return SQLITE_OK;
 }
 
@@ -275,23 +276,16 @@ static int lease_in_transaction(struct cairn_sql *sql, enum cairn_sequence which
 	return 0;
 }
 
-int cairn_sqlite_lease(struct cairn_store *base, enum cairn_sequence which, uint64_t count,
-		       uint64_t *ret_first)
+static int lease_on_its_own(struct cairn_store *base, enum cairn_sequence which, uint64_t count,
+			    uint64_t *ret_first)
 {
-	struct cairn_sql *sql = &from_base(base)->sql;
-	_cleanup_(cairn_sql_rollbackp) struct cairn_sql *open = NULL;
+	_cleanup_(cairn_sql_rollbackp) struct cairn_sql *sql = &from_base(base)->sql;
 	uint64_t first = 0;
 	int r;
-
-	if (count < 1)
-		return -EINVAL;
-	if (cairn_sql_in_transaction(sql))
-		return lease_in_transaction(sql, which, count, ret_first);
 
 	r = cairn_sqlite_begin(base);
 	if (r < 0)
 		return r;
-	open = sql;
 	r = lease_in_transaction(sql, which, count, &first);
 	if (r < 0)
 		return r;
@@ -300,6 +294,19 @@ int cairn_sqlite_lease(struct cairn_store *base, enum cairn_sequence which, uint
 		return r;
 	*ret_first = first;
 	return 0;
+}
+
+/* Within a transaction of the caller the numbers are reserved when that commits. */
+int cairn_sqlite_lease(struct cairn_store *base, enum cairn_sequence which, uint64_t count,
+		       uint64_t *ret_first)
+{
+	struct cairn_sql *sql = &from_base(base)->sql;
+
+	if (count < 1)
+		return -EINVAL;
+	if (cairn_sql_in_transaction(sql))
+		return lease_in_transaction(sql, which, count, ret_first);
+	return lease_on_its_own(base, which, count, ret_first);
 }
 
 /* Begins a statement that changes rows. After some errors SQLite has rolled back by itself;

@@ -23,13 +23,13 @@
 #include "util/error.h"
 #include "util/log.h"
 
-#define CAIRN_ROOT_INO	    1U
-#define CAIRN_NAME_MAX	    255U	    /* bytes, as NAME_MAX in <linux/limits.h> */
-#define CAIRN_SYMLINK_MAX   4095U	    /* bytes without the NUL, PATH_MAX - 1 */
-#define CAIRN_CHUNK_MAX	    (16U << 20)	    /* bytes; a larger chunk_size is refused */
-#define CAIRN_FILE_SIZE_MAX INT64_MAX	    /* bytes, 2^63-1 */
-#define CAIRN_XATTR_MAX	    65536U	    /* bytes of a value, XATTR_SIZE_MAX in <linux/limits.h> */
-#define CAIRN_INO_MAX	    ((uint64_t)INT64_MAX) /* a rowid */
+#define CAIRN_ROOT_INO      1U
+#define CAIRN_NAME_MAX      255U        /* bytes, as NAME_MAX in <linux/limits.h> */
+#define CAIRN_SYMLINK_MAX   4095U       /* bytes without the NUL, PATH_MAX - 1 */
+#define CAIRN_CHUNK_MAX     (16U << 20) /* bytes; a larger chunk_size is refused */
+#define CAIRN_FILE_SIZE_MAX INT64_MAX   /* bytes, 2^63-1 */
+#define CAIRN_XATTR_MAX     65536U      /* bytes of a value, XATTR_SIZE_MAX in <linux/limits.h> */
+#define CAIRN_INO_MAX       ((uint64_t)INT64_MAX) /* a rowid */
 
 struct cairn_attr {
 	uint64_t ino;
@@ -38,7 +38,7 @@ struct cairn_attr {
 	uint32_t uid;
 	uint32_t gid;
 	uint64_t rdev;
-	int64_t size;	   /* bytes */
+	int64_t size;      /* bytes */
 	int64_t allocated; /* bytes that are not holes; the core's, not in the row */
 	struct timespec atime;
 	struct timespec mtime;
@@ -75,8 +75,15 @@ enum cairn_checkpoint {
 	CAIRN_CHECKPOINT_TRUNCATE, /* and leaves an empty WAL file */
 };
 
+/* What other processes have done to the database. */
+enum cairn_foreign {
+	CAIRN_FOREIGN_NONE,  /* nothing */
+	CAIRN_FOREIGN_OTHER, /* committed to tables that hold no files: kv_store, their own */
+	CAIRN_FOREIGN_FILES, /* committed, and files may have changed */
+};
+
 struct cairn_space {
-	uint64_t used;	    /* bytes of pages in use: the database less its free list */
+	uint64_t used;      /* bytes of pages in use: the database less its free list */
 	uint64_t file_size; /* bytes of the database, free list included */
 };
 
@@ -97,7 +104,8 @@ struct cairn_store_ops {
 	 * no path can hold are logged and passed over. */
 	int (*dentry_scan)(struct cairn_reader *reader, uint64_t parent, bool with_attr,
 			   cairn_dentry_fn fn, void *arg);
-	/* How many entries name this inode. Reads the whole table: for repair, not for daily use. */
+	/* How many entries name this inode. Reads the whole table: for repair, not for daily use.
+	 */
 	int (*dentry_count)(struct cairn_reader *reader, uint64_t ino, uint32_t *ret);
 	/* The target as a new NUL-terminated string, free() it. */
 	int (*symlink_get)(struct cairn_reader *reader, uint64_t ino, char **ret);
@@ -111,7 +119,8 @@ struct cairn_store_ops {
 	int (*xattr_get)(struct cairn_reader *reader, uint64_t ino, const char *name, void **ret,
 			 size_t *ret_len);
 	int (*xattr_scan)(struct cairn_reader *reader, uint64_t ino, cairn_xattr_fn fn, void *arg);
-	/* Inodes that were unlinked while in use and whose mount ended before it could reap them. */
+	/* Inodes that were unlinked while in use and whose mount ended before it could reap them.
+	 */
 	int (*orphan_scan)(struct cairn_reader *reader, cairn_ino_fn fn, void *arg);
 	int (*space)(struct cairn_reader *reader, struct cairn_space *ret);
 
@@ -124,6 +133,11 @@ struct cairn_store_ops {
 	int (*checkpoint)(struct cairn_store *store, enum cairn_checkpoint how);
 	/* Bytes in the WAL after the last commit. */
 	uint64_t (*wal_size)(struct cairn_store *store);
+	/* What others have committed since the last call; works inside a transaction, too, and then
+	 * tells all that came before it. */
+	int (*foreign)(struct cairn_store *store, enum cairn_foreign *ret);
+	/* -EIO when the path no longer names the file that is open: it was deleted or replaced. */
+	int (*present)(struct cairn_store *store);
 	/* Reserves `count` numbers of a table's AUTOINCREMENT sequence: *ret_first and up. */
 	int (*lease)(struct cairn_store *store, enum cairn_sequence which, uint64_t count,
 		     uint64_t *ret_first);
@@ -168,29 +182,29 @@ struct cairn_store_options {
 struct cairn_init_options {
 	size_t chunk_size; /* bytes; 0: CAIRN_DEFAULT_CHUNK_SIZE */
 	size_t page_size;  /* bytes, a power of two 512 ... 65536; 0: CAIRN_DEFAULT_PAGE_SIZE */
-	bool force;	   /* replace what stands at the path */
+	bool force;        /* replace what stands at the path */
 };
 
 /* The defaults of new workspaces, see docs/performance.md for the measurements. */
 #define CAIRN_DEFAULT_CHUNK_SIZE 65536U
-#define CAIRN_DEFAULT_PAGE_SIZE	 4096U
+#define CAIRN_DEFAULT_PAGE_SIZE  4096U
 
 /* What a workspace file says about itself. */
 struct cairn_store_info {
 	char schema_version[16];
-	size_t chunk_size; /* bytes */
-	size_t page_size;  /* bytes */
+	size_t chunk_size;  /* bytes */
+	size_t page_size;   /* bytes */
 	uint64_t file_size; /* bytes of the database file */
-	uint64_t used;	    /* bytes of pages in use */
+	uint64_t used;      /* bytes of pages in use */
 	uint64_t wal_size;  /* bytes of the write-ahead log beside it */
 	uint64_t inodes;
 	uint64_t data_bytes; /* sum of the sizes of regular files */
 	char *base_path;     /* NULL where the workspace has no base; free() it */
 };
 
-/* Opens the workspace at `path`, checks that it is one, and brings it to the current format where it is an
- * older one (not when read_only). `err` says what is wrong in words. The owner closes it with
- * store->ops->close(). -ENOENT no file, -EINVAL not a workspace or a newer one, -EROFS not
+/* Opens the workspace at `path`, checks that it is one, and brings it to the current format where
+ * it is an older one (not when read_only). `err` says what is wrong in words. The owner closes it
+ * with store->ops->close(). -ENOENT no file, -EINVAL not a workspace or a newer one, -EROFS not
  * writable, -EBUSY locked by another process, -EIO corrupt, or what open(2) said. */
 int cairn_sqlite_store_open(const char *path, const struct cairn_store_options *options,
 			    struct cairn_store **ret, struct cairn_error *err);

@@ -1,0 +1,198 @@
+/* Where a batch and another process's commit have changed the same thing; the rules are in
+ * foreign.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "core/foreign.h"
+#include "core/internal.h"
+
+static int stored_inode(struct cairn_core *core, uint64_t ino, struct cairn_attr *ret)
+{
+	_cleanup_(cairn_readingp) struct cairn_reading reading = { 0 };
+	int r;
+
+	r = cairn_reading(&core->readers, &reading);
+	if (r < 0)
+		return r;
+	return core->store->ops->inode_get(reading.reader, ino, ret);
+}
+
+static int stored_dentry(struct cairn_core *core, uint64_t dir, const char *name, size_t len,
+			 struct cairn_dentry_row *ret)
+{
+	_cleanup_(cairn_readingp) struct cairn_reading reading = { 0 };
+	int r;
+
+	r = cairn_reading(&core->readers, &reading);
+	if (r < 0)
+		return r;
+	return core->store->ops->dentry_get(reading.reader, dir, name, len, ret);
+}
+
+static int stored_names(struct cairn_core *core, uint64_t ino, uint32_t *ret)
+{
+	_cleanup_(cairn_readingp) struct cairn_reading reading = { 0 };
+	int r;
+
+	r = cairn_reading(&core->readers, &reading);
+	if (r < 0)
+		return r;
+	return core->store->ops->dentry_count(reading.reader, ino, ret);
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_attr(const struct cairn_attr *a, const struct cairn_attr *b)
+{
+	return a->mode == b->mode && a->nlink == b->nlink && a->uid == b->uid && a->gid == b->gid &&
+	       a->size == b->size && same_time(&a->mtime, &b->mtime) &&
+	       same_time(&a->ctime, &b->ctime);
+}
+
+/* Adds an entry in the root for an inode that has lost all its names. */
+static int recover(struct cairn_core *core, uint64_t ino)
+{
+	char name[64];
+	int len = snprintf(name, sizeof(name), "recovered-%" PRIu64, ino);
+
+	cairn_warn(core->log,
+		   "inode %" PRIu64 " was deleted by another process while it was changed "
+		   "here; it is kept as /%s",
+		   ino, name);
+	return core->store->ops->dentry_put(core->store, CAIRN_ROOT_INO, name, (size_t)len,
+					    cairn_lease_take(&core->lease[CAIRN_SEQUENCE_DENTRY]),
+					    ino);
+}
+
+/* The row is gone: flushing the delta will write it again. */
+static int resolve_deleted(struct cairn_core *core, struct cairn_delta *delta)
+{
+	uint32_t names;
+	int r;
+
+	if (delta->attr.nlink == 0 || delta->attr.ino == CAIRN_ROOT_INO)
+		return 0;
+	r = stored_names(core, delta->attr.ino, &names);
+	if (r < 0 || names > 0)
+		return r;
+	pthread_rwlock_wrlock(&delta->inode->lock);
+	delta->attr.nlink = S_ISDIR(delta->attr.mode) ? 2 : 1;
+	pthread_rwlock_unlock(&delta->inode->lock);
+	return recover(core, delta->attr.ino);
+}
+
+static void add_to_nlink(struct cairn_attr *attr, int64_t more)
+{
+	int64_t links = (int64_t)attr->nlink + more;
+
+	if (attr->nlink > 0 && links > 0 && links <= UINT32_MAX)
+		attr->nlink = (uint32_t)links;
+}
+
+/* Names that the other process has made or removed count in everything newer too. */
+static void add_links(struct cairn_delta *delta, int64_t more)
+{
+	struct cairn_delta *newer = delta->inode->delta[(delta->seq + 1) & 1];
+
+	add_to_nlink(&delta->attr, more);
+	add_to_nlink(&delta->inode->attr, more);
+	if (newer) {
+		add_to_nlink(&newer->attr, more);
+		add_to_nlink(&newer->base, more);
+	}
+}
+
+static int resolve_inode(struct cairn_core *core, struct cairn_delta *delta)
+{
+	struct cairn_attr row;
+	int r;
+
+	if (delta->create || delta->destroy)
+		return 0;
+	r = stored_inode(core, delta->attr.ino, &row);
+	if (r == -ENOENT)
+		return resolve_deleted(core, delta);
+	if (r < 0 || same_attr(&row, &delta->base))
+		return r;
+	cairn_warn(core->log,
+		   "inode %" PRIu64 " was changed by another process and here at once; the change "
+		   "made here stands",
+		   delta->attr.ino);
+	pthread_rwlock_wrlock(&delta->inode->lock);
+	add_links(delta, (int64_t)row.nlink - delta->base.nlink);
+	/* Chunks past the size that stands go, whoever wrote them. */
+	delta->resized = true;
+	delta->cut = MIN(delta->cut, delta->attr.size);
+	delta->base = row;
+	pthread_rwlock_unlock(&delta->inode->lock);
+	return 0;
+}
+
+/* Another process has an entry of this name: it makes way under a name that tells what happened. */
+static int move_aside(struct cairn_core *core, uint64_t dir, const struct cairn_delta_entry *entry,
+		      const struct cairn_dentry_row *row)
+{
+	char name[CAIRN_NAME_MAX + 1], suffix[48];
+	int suffix_len = snprintf(suffix, sizeof(suffix), ".conflict-%" PRIu64, row->ino);
+	int keep = (int)MIN(entry->name_len, CAIRN_NAME_MAX - (size_t)suffix_len);
+	int len = snprintf(name, sizeof(name), "%.*s%s", keep, entry->name, suffix);
+	int r;
+
+	cairn_warn(core->log,
+		   "'%s' in directory inode %" PRIu64 " was made by another process and here "
+		   "at once; the other is now '%s'",
+		   entry->name, dir, name);
+	r = core->store->ops->dentry_delete(core->store, dir, entry->name, entry->name_len);
+	if (r < 0)
+		return r;
+	return core->store->ops->dentry_put(core->store, dir, name, (size_t)len,
+					    cairn_lease_take(&core->lease[CAIRN_SEQUENCE_DENTRY]),
+					    row->ino);
+}
+
+static int resolve_entry(struct cairn_core *core, uint64_t dir, struct cairn_delta_entry *entry)
+{
+	struct cairn_dentry_row row;
+	int r;
+
+	r = stored_dentry(core, dir, entry->name, entry->name_len, &row);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	if (row.ino == entry->lower_ino || row.ino == entry->ino)
+		return 0;
+	if (entry->ino)
+		return move_aside(core, dir, entry, &row);
+	cairn_warn(core->log,
+		   "'%s' in directory inode %" PRIu64 " was replaced by another process while it "
+		   "was removed here; the new one stays",
+		   entry->name, dir);
+	entry->keep = true;
+	return 0;
+}
+
+int cairn_conflict_resolve(struct cairn_core *core, struct cairn_batch *batch)
+{
+	struct cairn_delta_entry *entry, *next;
+	struct cairn_delta *delta;
+	int r;
+
+	DL_FOREACH (batch->deltas, delta) {
+		r = resolve_inode(core, delta);
+		if (r < 0)
+			return r;
+		HASH_ITER (hh, delta->entries, entry, next) {
+			r = resolve_entry(core, delta->attr.ino, entry);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
