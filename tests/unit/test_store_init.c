@@ -1,11 +1,12 @@
 /* New workspaces, and what a workspace says about itself. */
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <dirent.h>
 
 #include "store_fixture.h"
 
@@ -150,6 +151,23 @@ Test(store_init, name_without_room_for_its_journal_is_enametoolong)
 	snprintf(sx.db, sizeof(sx.db), "%s/%0250d", sx.dir, 0);
 	cr_assert_eq(make(0, 0, false), -ENAMETOOLONG);
 	cr_assert_eq(files_in_dir(), 0);
+}
+
+/* A file size limit stands in for a full disk. */
+Test(store_init, failure_half_way_leaves_the_old_file_and_nothing_else)
+{
+	struct rlimit limit = { .rlim_cur = 8192, .rlim_max = RLIM_INFINITY };
+
+	sx_make();
+	sx_sql(NULL, "INSERT INTO kv_store (key, value) VALUES ('k', 'old')");
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	cr_assert_lt(make(0, 0, true), 0);
+	cr_assert(sx_err_has("work.db"));
+	limit.rlim_cur = RLIM_INFINITY;
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	cr_assert_eq(files_in_dir(), 1);
+	cr_assert_str_eq(sx_text("SELECT value FROM kv_store"), "old");
 }
 
 Test(store_init, relative_path_works)

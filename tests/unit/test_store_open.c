@@ -342,44 +342,38 @@ Test(store_open_made, locked_file_is_ebusy_and_names_the_holder)
 	sx_open(false);
 }
 
-/* While a read-only mount lives, AgentFS must not get the file to itself. */
-Test(store_open_made, read_only_store_keeps_an_exclusive_lock_out)
+static bool another_process_can_lock(void)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int status = 0;
-	pid_t pid;
+	pid_t pid = fork();
 
-	sx_open(true);
-	pid = fork();
 	if (pid == 0) {
 		int fd = open(sx.db, O_RDWR);
 
-		_exit(fcntl(fd, F_SETLK, &lock) < 0 ? 0 : 1);
+		_exit(fcntl(fd, F_SETLK, &lock) < 0 ? 1 : 0);
 	}
-	waitpid(pid, &status, 0);
-	cr_assert_eq(status, 0);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return status == 0;
+}
+
+/* While a read-only mount lives, AgentFS must not get the file to itself. */
+Test(store_open_made, read_only_store_keeps_an_exclusive_lock_out)
+{
+	sx_open(true);
+	cr_assert_not(another_process_can_lock());
 }
 
 /* A failed second open looks for a lock holder and must not lose this process's own locks. */
 Test(store_open_made, failed_open_keeps_the_locks_of_a_store_of_the_same_process)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct cairn_store *second;
-	int status = 0;
-	pid_t pid;
 
 	sx_open(false);
 	sx_sql(NULL, "DROP TABLE cairn_orphan"); /* which the second open wants to make */
 	cr_assert_eq(sx.store->ops->begin(sx.store), 0);
 	cr_assert_eq(cairn_sqlite_store_open(sx.db, &sx.options, &second, &sx.err), -EBUSY);
-	pid = fork();
-	if (pid == 0) {
-		int fd = open(sx.db, O_RDWR);
-
-		_exit(fcntl(fd, F_SETLK, &lock) < 0 ? 0 : 1);
-	}
-	waitpid(pid, &status, 0);
-	cr_assert_eq(status, 0);
+	cr_assert_not(another_process_can_lock());
 	sx.store->ops->rollback(sx.store);
 }
 
@@ -415,42 +409,39 @@ Test(store_open_made, table_without_its_unique_index_is_einval)
 	cr_assert(sx_err_has("not a workspace"));
 }
 
-Test(store_open_made, refused_file_keeps_its_wal)
+/* Runs SQL whose changes stay in the WAL, and leaves a copy of file and WAL as sx.db that no
+ * process has open: what a crash leaves behind. */
+static void crash_after(const char *sql)
 {
-	char db[sizeof(sx.db)], command[3 * PATH_MAX];
+	char command[4 * PATH_MAX];
 	sqlite3 *other = sx_connect();
-	long size;
 
-	sx_sql(other, "PRAGMA wal_autocheckpoint = 0; "
-		      "UPDATE fs_config SET value = '0.9' WHERE key = 'schema_version'");
-	strcpy(db, sx.db);
-	snprintf(sx.db, sizeof(sx.db), "%s/copy.db", sx.dir);
-	snprintf(command, sizeof(command), "cp '%s' '%s' && cp '%s-wal' '%s-wal'", db, sx.db, db,
-		 sx.db);
+	sx_sql(other, "PRAGMA wal_autocheckpoint = 0");
+	sx_sql(other, sql);
+	snprintf(command, sizeof(command),
+		 "cd '%s' && cp work.db copy.db && cp work.db-wal copy.db-wal", sx.dir);
 	cr_assert_eq(system(command), 0);
 	sqlite3_close(other);
-	size = sx_size(sx_path("copy.db-wal"));
+	snprintf(sx.db, sizeof(sx.db), "%s/copy.db", sx.dir);
+}
 
+Test(store_open_made, refused_file_keeps_its_wal)
+{
+	long size;
+
+	crash_after("UPDATE fs_config SET value = '0.9' WHERE key = 'schema_version'");
+	size = sx_size(sx_path("copy.db-wal"));
+	cr_assert_gt(size, 0);
 	cr_assert_eq(sx_try_open(false), -EINVAL);
 	cr_assert(sx_err_has("newer"));
-	cr_assert_gt(size, 0);
 	cr_assert_eq(sx_size(sx_path("copy.db-wal")), size);
 }
 
 Test(store_open_made, wal_left_by_a_crash_is_taken_over)
 {
-	char db[sizeof(sx.db)], command[3 * PATH_MAX];
-	sqlite3 *other = sx_connect();
-
-	sx_sql(other, "PRAGMA wal_autocheckpoint = 0; UPDATE fs_inode SET uid = 79 WHERE ino = 1");
-	strcpy(db, sx.db);
-	snprintf(sx.db, sizeof(sx.db), "%s/copy.db", sx.dir);
-	snprintf(command, sizeof(command), "cp '%s' '%s' && cp '%s-wal' '%s-wal'", db, sx.db, db,
-		 sx.db);
-	cr_assert_eq(system(command), 0);
-	sqlite3_close(other);
-
 	struct cairn_attr attr = { 0 };
+
+	crash_after("UPDATE fs_inode SET uid = 79 WHERE ino = 1");
 	sx_open(false);
 	cr_assert_gt(sx.store->ops->wal_size(sx.store), 0);
 	cr_assert_eq(sx.store->ops->inode_get(sx.reader, 1, &attr), 0);
