@@ -254,6 +254,7 @@ static int commit_running(struct cairn_core *core, bool leases)
 			return r;
 		}
 		atomic_fetch_add(&core->commits, 1);
+		refresh_space(core); /* who waits for space that a deletion frees looks at it next */
 	}
 	note_done(core, &core->writer.committed, seq); /* before the drop: fsync waits for it */
 	cairn_flush_drop(core, batch);
@@ -261,7 +262,6 @@ static int commit_running(struct cairn_core *core, bool leases)
 		core->writer.foreign = false;
 		cairn_foreign_react(core);
 	}
-	refresh_space(core);
 
 	pthread_mutex_lock(&core->writer.lock);
 	pthread_cond_broadcast(&core->writer.done); /* now there is room */
