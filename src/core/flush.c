@@ -7,9 +7,6 @@
 
 #include "core/internal.h"
 
-/* Names of lost changes that the log lists before it only counts. */
-#define MOURN_MAX 100
-
 static int flush_inode(struct cairn_core *core, const struct cairn_delta *delta)
 {
 	const struct cairn_store_ops *ops = core->store->ops;
@@ -177,26 +174,4 @@ void cairn_flush_drop(struct cairn_core *core, struct cairn_batch *batch)
 	batch->deltas = NULL;
 	batch->count = 0;
 	atomic_store(&batch->bytes, 0);
-}
-
-void cairn_flush_mourn(struct cairn_core *core, struct cairn_batch *batch)
-{
-	struct cairn_delta_entry *entry, *next;
-	struct cairn_delta *delta;
-	unsigned int told = 0;
-
-	DL_FOREACH (batch->deltas, delta) {
-		if (told++ < MOURN_MAX)
-			cairn_err(core->log,
-				  "lost: changes of inode %" PRIu64 " (%" PRId64 " bytes)",
-				  delta->attr.ino, delta->attr.size);
-		HASH_ITER (hh, delta->entries, entry, next) {
-			if (told++ < MOURN_MAX)
-				cairn_err(core->log, "lost: %s '%s' in directory inode %" PRIu64,
-					  entry->ino ? "the entry" : "the removal of", entry->name,
-					  delta->attr.ino);
-		}
-	}
-	if (told > MOURN_MAX)
-		cairn_err(core->log, "lost: and %u more", told - MOURN_MAX);
 }

@@ -8,5 +8,5 @@ struct cairn_core;
 int cairn_flush_batch(struct cairn_core *core, struct cairn_batch *batch);
 /* After the commit: detaches the deltas from their inodes and frees them. */
 void cairn_flush_drop(struct cairn_core *core, struct cairn_batch *batch);
-/* Logs what is lost with a batch that could not be written. */
-void cairn_flush_mourn(struct cairn_core *core, struct cairn_batch *batch);
+/* Logs the files that lose something with a batch that could not be written (mourn.c). */
+void cairn_flush_mourn(struct cairn_core *core, const struct cairn_batch *batch);

@@ -254,7 +254,8 @@ static int commit_running(struct cairn_core *core, bool leases)
 			return r;
 		}
 		atomic_fetch_add(&core->commits, 1);
-		refresh_space(core); /* who waits for space that a deletion frees looks at it next */
+		refresh_space(
+			core); /* who waits for space that a deletion frees looks at it next */
 	}
 	note_done(core, &core->writer.committed, seq); /* before the drop: fsync waits for it */
 	cairn_flush_drop(core, batch);

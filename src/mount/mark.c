@@ -53,9 +53,29 @@ void cairn_mark_info_done(struct cairn_mark_info *info)
 }
 
 /* The mark's path, and the workspace's real one. */
+/* A workspace that was moved away still has its mark: only its directory must be there then. */
+static char *real_workspace(const char *workspace)
+{
+	_cleanup_(cairn_freep) char *copy = NULL;
+	_cleanup_(cairn_freep) char *dir = NULL;
+	char *real = realpath(workspace, NULL), *slash;
+
+	if (real || errno != ENOENT)
+		return real;
+	copy = strdup(workspace);
+	slash = copy ? strrchr(copy, '/') : NULL;
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	dir = realpath(slash == copy ? "/" : copy, NULL);
+	if (!dir || asprintf(&real, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, slash + 1) < 0)
+		return NULL;
+	return real;
+}
+
 static int mark_path(const char *workspace, char **ret_path, char **ret_real)
 {
-	_cleanup_(cairn_freep) char *real = realpath(workspace, NULL);
+	_cleanup_(cairn_freep) char *real = real_workspace(workspace);
 	char *path;
 
 	if (!real)

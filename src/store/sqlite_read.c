@@ -15,6 +15,7 @@ enum {
 	READ_DENTRIES,
 	READ_DENTRIES_ATTR,
 	READ_DENTRY_COUNT,
+	READ_DENTRY_NAME,
 	READ_SYMLINK,
 	READ_DATA,
 	READ_DATA_INDEXES,
@@ -38,6 +39,8 @@ enum {
 			"LEFT JOIN fs_inode AS i ON i.ino = d.ino "                                \
 			"WHERE d.parent_ino = ?1",                                                 \
 		[READ_DENTRY_COUNT] = "SELECT COUNT(*) FROM fs_dentry WHERE ino = ?1",             \
+		[READ_DENTRY_NAME] = "SELECT parent_ino, name FROM fs_dentry "                     \
+				     "WHERE ino = ?1 AND length(name) > 0 LIMIT 1",                \
 		[READ_SYMLINK] = "SELECT target FROM fs_symlink WHERE ino = ?1",                   \
 		[READ_DATA] = "SELECT chunk_index, data FROM fs_data "                             \
 			      "WHERE ino = ?1 AND chunk_index BETWEEN ?2 AND ?3 "                  \
@@ -214,6 +217,25 @@ int cairn_sqlite_dentry_count(struct cairn_reader *reader, uint64_t ino, uint32_
 	if (r < 0)
 		return r;
 	*ret = (uint32_t)MIN(sqlite3_column_int64(q.stmt, 0), UINT32_MAX);
+	return 0;
+}
+
+int cairn_sqlite_dentry_name(struct cairn_reader *reader, uint64_t ino, uint64_t *ret_parent,
+			     char ret_name[CAIRN_NAME_MAX + 1])
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	size_t len;
+	int r;
+
+	cairn_query_begin(&q, &reader->sql, READ_DENTRY_NAME);
+	cairn_query_number(&q, ino);
+	r = step_one(&q);
+	if (r < 0)
+		return r;
+	*ret_parent = (uint64_t)sqlite3_column_int64(q.stmt, 0);
+	len = MIN((size_t)MAX(sqlite3_column_bytes(q.stmt, 1), 0), (size_t)CAIRN_NAME_MAX);
+	memcpy(ret_name, sqlite3_column_blob(q.stmt, 1), len);
+	ret_name[len] = '\0';
 	return 0;
 }
 

@@ -34,6 +34,7 @@ static const struct cairn_store_ops sqlite_ops = {
 	.dentry_get = cairn_sqlite_dentry_get,
 	.dentry_scan = cairn_sqlite_dentry_scan,
 	.dentry_count = cairn_sqlite_dentry_count,
+	.dentry_name = cairn_sqlite_dentry_name,
 	.symlink_get = cairn_sqlite_symlink_get,
 	.data_read = cairn_sqlite_data_read,
 	.data_scan = cairn_sqlite_data_scan,

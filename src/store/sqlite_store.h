@@ -75,6 +75,8 @@ int cairn_sqlite_dentry_get(struct cairn_reader *reader, uint64_t parent, const 
 int cairn_sqlite_dentry_scan(struct cairn_reader *reader, uint64_t parent, bool with_attr,
 			     cairn_dentry_fn fn, void *arg);
 int cairn_sqlite_dentry_count(struct cairn_reader *reader, uint64_t ino, uint32_t *ret);
+int cairn_sqlite_dentry_name(struct cairn_reader *reader, uint64_t ino, uint64_t *ret_parent,
+			     char ret_name[CAIRN_NAME_MAX + 1]);
 int cairn_sqlite_symlink_get(struct cairn_reader *reader, uint64_t ino, char **ret);
 int cairn_sqlite_data_read(struct cairn_reader *reader, uint64_t ino, int64_t first, int64_t last,
 			   cairn_chunk_fn fn, void *arg);

@@ -107,6 +107,10 @@ struct cairn_store_ops {
 	/* How many entries name this inode. Reads the whole table: for repair, not for daily use.
 	 */
 	int (*dentry_count)(struct cairn_reader *reader, uint64_t ino, uint32_t *ret);
+	/* One of the entries that name this inode: its directory, and its name, NUL-terminated. As
+	 * slow. */
+	int (*dentry_name)(struct cairn_reader *reader, uint64_t ino, uint64_t *ret_parent,
+			   char ret_name[CAIRN_NAME_MAX + 1]);
 	/* The target as a new NUL-terminated string, free() it. */
 	int (*symlink_get)(struct cairn_reader *reader, uint64_t ino, char **ret);
 	/* The stored chunks with first <= index <= last, in order; `data` is at most a chunk. */

@@ -1,0 +1,199 @@
+#include "api/turn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "util/clock.h"
+#include "util/macro.h"
+
+enum {
+	BYTE_TURN,
+	BYTE_QUEUE,
+	BYTE_OPEN,
+};
+
+/* After this long, calls that begin no longer join a turn but wait for the next. */
+#define TURN_MAX_NS 20000000U
+
+/* The pauses between two looks at a lock that another process holds. */
+#define PAUSE_MIN_NS 20000L
+#define PAUSE_MAX_NS 2000000L
+
+static int set_lock(int fd, int byte, short type)
+{
+	struct flock lock = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = byte,
+		.l_len = 1,
+	};
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	if (errno == EACCES || errno == EAGAIN)
+		return -EAGAIN;
+	return errno == EINVAL ? -ENOLCK : -errno;
+}
+
+/* Waits by looking again and again: there is no fcntl(2) that waits for a limited time. */
+static int wait_for_lock(int fd, int byte, uint64_t deadline)
+{
+	struct timespec ts = { 0 };
+	long ns = PAUSE_MIN_NS;
+	int r;
+
+	for (;;) {
+		r = set_lock(fd, byte, F_WRLCK);
+		if (r != -EAGAIN || cairn_mono_ns() > deadline)
+			return r;
+		ts.tv_nsec = ns / 2 + (long)(cairn_mono_ns() % (uint64_t)(ns / 2));
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+		ns = MIN(2 * ns, PAUSE_MAX_NS);
+	}
+}
+
+static int take(int fd)
+{
+	uint64_t deadline = cairn_mono_ns() + UINT64_C(1000000) * CAIRN_TURN_BUDGET_MS;
+	int r;
+
+	r = wait_for_lock(fd, BYTE_QUEUE, deadline);
+	if (r < 0)
+		return r;
+	r = wait_for_lock(fd, BYTE_TURN, deadline);
+	set_lock(fd, BYTE_QUEUE, F_UNLCK);
+	return r;
+}
+
+/* The file, open and with BYTE_OPEN held; 1 when the last to close removed it meanwhile. */
+static int open_file(const char *path, mode_t mode, int *ret)
+{
+	_cleanup_(cairn_closep) int fd = -1;
+	struct stat ours, there;
+	int r;
+
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	r = set_lock(fd, BYTE_OPEN, F_RDLCK);
+	if (r == -EAGAIN)
+		return 1;
+	if (r < 0)
+		return r;
+	if (fstat(fd, &ours) < 0)
+		return -errno;
+	if (stat(path, &there) < 0)
+		return errno == ENOENT ? 1 : -errno;
+	if (ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
+		return 1;
+	/* Whoever may write the workspace takes turns, whatever the umask says. */
+	if (ours.st_uid == geteuid() && (ours.st_mode & 0777) != mode && fchmod(fd, mode) < 0)
+		return -errno;
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+int cairn_turn_open(struct cairn_turn *turn, const char *workspace)
+{
+	struct stat st;
+	int r;
+
+	*turn = (struct cairn_turn){ .fd = -1 };
+	pthread_mutex_init(&turn->lock, NULL);
+	pthread_cond_init(&turn->changed, NULL);
+	if (!workspace)
+		return 0;
+	if (stat(workspace, &st) < 0)
+		return -errno;
+	if (asprintf(&turn->path, "%s-api", workspace) < 0) {
+		turn->path = NULL;
+		return -ENOMEM;
+	}
+	do
+		r = open_file(turn->path, st.st_mode & 0666, &turn->fd);
+	while (r > 0);
+	return r;
+}
+
+void cairn_turn_close(struct cairn_turn *turn)
+{
+	if (turn->fd >= 0) {
+		if (set_lock(turn->fd, BYTE_OPEN, F_WRLCK) == 0)
+			unlink(turn->path);
+		close(turn->fd);
+	}
+	free(turn->path);
+	pthread_cond_destroy(&turn->changed);
+	pthread_mutex_destroy(&turn->lock);
+}
+
+static bool may_join(const struct cairn_turn *turn)
+{
+	return turn->held && cairn_mono_ns() - turn->since < TURN_MAX_NS;
+}
+
+/* Takes the turn for the caller, whose lock on `turn` is given up meanwhile. */
+static int take_locked(struct cairn_turn *turn)
+{
+	int r;
+
+	turn->taking = true;
+	pthread_mutex_unlock(&turn->lock);
+	r = take(turn->fd);
+	pthread_mutex_lock(&turn->lock);
+	turn->taking = false;
+	if (r == 0) {
+		turn->held = true;
+		turn->since = cairn_mono_ns();
+		turn->users = 1;
+	} else {
+		turn->failures++;
+		turn->error = r;
+	}
+	pthread_cond_broadcast(&turn->changed);
+	return r;
+}
+
+static int enter_locked(struct cairn_turn *turn)
+{
+	unsigned int failures = turn->failures;
+
+	while (!may_join(turn)) {
+		if (!turn->held && !turn->taking)
+			return take_locked(turn);
+		pthread_cond_wait(&turn->changed, &turn->lock);
+		/* A thread that waited for all of us has waited long enough for all of us. */
+		if (turn->failures != failures)
+			return turn->error;
+	}
+	turn->users++;
+	return 0;
+}
+
+int cairn_turn_enter(struct cairn_turn *turn)
+{
+	int r;
+
+	if (turn->fd < 0)
+		return 0;
+	pthread_mutex_lock(&turn->lock);
+	r = enter_locked(turn);
+	pthread_mutex_unlock(&turn->lock);
+	return r;
+}
+
+void cairn_turn_leave(struct cairn_turn *turn)
+{
+	if (turn->fd < 0)
+		return;
+	pthread_mutex_lock(&turn->lock);
+	if (--turn->users == 0) {
+		set_lock(turn->fd, BYTE_TURN, F_UNLCK);
+		turn->held = false;
+		pthread_cond_broadcast(&turn->changed);
+	}
+	pthread_mutex_unlock(&turn->lock);
+}

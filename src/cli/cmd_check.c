@@ -1,0 +1,286 @@
+/* cairnfs check: whether a workspace keeps the rules of its format, and mending it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "mount/json.h"
+#include "mount/mark.h"
+#include "mount/resolve.h"
+#include "store/check.h"
+#include "util/clock.h"
+
+/* As fsck(8) has them. */
+enum {
+	EXIT_CLEAN = 0,
+	EXIT_REPAIRED = 1,
+	EXIT_LEFT = 4,
+	EXIT_NOT_CHECKED = 8,
+	EXIT_USAGE = 16,
+};
+
+enum { KEY_REPAIR = 256, KEY_DENSE };
+
+#define BUSY_TIMEOUT_MS 5000U
+
+/* Progress is shown from here on, and so often. */
+#define PROGRESS_AFTER_NS UINT64_C(1000000000)
+#define PROGRESS_EVERY_NS UINT64_C(200000000)
+
+struct check_args {
+	struct cairn_cli_args args;
+	bool repair, dense, json;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct check_args *in = state->input;
+
+	switch (key) {
+	case KEY_REPAIR:
+		in->repair = true;
+		return 0;
+	case KEY_DENSE:
+		in->dense = true;
+		return 0;
+	case 'j':
+		in->json = true;
+		return 0;
+	default:
+		return cairn_cli_parse_common(key, arg, state, &in->args);
+	}
+}
+
+static const struct argp_option option_table[] = {
+	{ "repair", KEY_REPAIR, NULL, 0, "Say what is wrong, then mend it, in one transaction", 0 },
+	{ "dense", KEY_DENSE, NULL, 0,
+	  "Fill the holes of sparse files with zeros, for AgentFS SDKs that misread them", 0 },
+	{ "json", 'j', NULL, 0, "Print one JSON object", 0 },
+	{ 0 },
+};
+
+static const struct argp argp = {
+	.options = option_table,
+	.parser = parse,
+	.args_doc = "WORKSPACE",
+	.children = cairn_cli_help,
+	.doc = "Check a workspace: the database, and the rules of the format.\vNothing is changed "
+	       "without --repair or --dense, which need a workspace that is not mounted. The exit "
+	       "status is that of fsck(8): 0 nothing wrong, 1 errors repaired, 4 errors left, 8 it "
+	       "could not be checked, 16 wrong usage.",
+};
+
+/* A run of the command. */
+struct run {
+	const struct check_args *in;
+	char *path;
+	struct cairn_mark_info mounted; /* all zero where it is not */
+	struct cairn_check_result result;
+	json_t *findings;
+	uint64_t began_ns, shown_ns;
+	bool on_terminal, line_open; /* a line of progress stands on the terminal */
+};
+
+static void run_done(struct run *run)
+{
+	free(run->path);
+	cairn_mark_info_done(&run->mounted);
+	json_decref(run->findings);
+}
+
+static void clear_progress(struct run *run)
+{
+	if (run->line_open)
+		fputs("\r\033[K", stderr);
+	run->line_open = false;
+}
+
+static void show_progress(void *arg, const char *step, unsigned int done, unsigned int total)
+{
+	struct run *run = arg;
+	uint64_t now = cairn_mono_ns();
+
+	if (!run->on_terminal || now - run->began_ns < PROGRESS_AFTER_NS ||
+	    now - run->shown_ns < PROGRESS_EVERY_NS)
+		return;
+	run->shown_ns = now;
+	run->line_open = true;
+	/* Repairs make more steps than were foreseen. */
+	fprintf(stderr, "\r%3u%% %.70s\033[K", MIN(done * 100 / total, 99U), step);
+}
+
+static json_t *finding_json(const struct cairn_check_finding *finding)
+{
+	json_t *root = json_object(), *examples = json_array();
+
+	for (unsigned int i = 0; i < finding->examples; i++)
+		json_array_append_new(examples, cairn_json_text(finding->example[i]));
+	json_object_set_new(root, "code", json_string(finding->code));
+	json_object_set_new(root, "severity", json_string(finding->error ? "error" : "note"));
+	json_object_set_new(root, "what", json_string(finding->what));
+	json_object_set_new(root, "count", json_integer((json_int_t)finding->count));
+	json_object_set_new(root, "examples", examples);
+	json_object_set_new(root, "repairable", json_boolean(finding->repairable));
+	json_object_set_new(root, "action", cairn_json_text(finding->action));
+	json_object_set_new(root, "left", json_integer(0));
+	return root;
+}
+
+static void set_left(json_t *findings, const struct cairn_check_finding *finding)
+{
+	json_t *root;
+	size_t i;
+
+	json_array_foreach(findings, i,
+			   root) if (strcmp(json_string_value(json_object_get(root, "code")),
+					    finding->code) == 0)
+		json_object_set_new(root, "left", json_integer((json_int_t)finding->count));
+}
+
+static void print_finding(struct run *run, const struct cairn_check_finding *finding, bool left)
+{
+	printf("%s %s (%" PRIu64 "): %s\n",
+	       left             ? "left"
+	       : finding->error ? "error"
+				: "note",
+	       finding->code, finding->count, finding->what);
+	for (unsigned int i = 0; i < finding->examples; i++)
+		printf("\t%s\n", finding->example[i]);
+	if (finding->count > finding->examples)
+		printf("\tand %" PRIu64 " more\n", finding->count - finding->examples);
+	if (finding->action)
+		printf("\t%s: %s\n",
+		       !finding->repairable ? "to do"
+		       : run->in->repair    ? "repair"
+					    : "--repair would",
+		       finding->action);
+}
+
+/* What stands on the screen before anything is mended is the plan. */
+static void report(void *arg, const struct cairn_check_finding *finding, bool left)
+{
+	struct run *run = arg;
+
+	clear_progress(run);
+	if (!run->in->json)
+		print_finding(run, finding, left);
+	else if (left)
+		set_left(run->findings, finding);
+	else
+		json_array_append_new(run->findings, finding_json(finding));
+	fflush(stdout);
+}
+
+/* Without a change to be made there is nothing to keep others from. */
+static int take_mark(const struct run *run, struct cairn_mark **ret, struct cairn_error *err)
+{
+	if (!run->in->repair && !run->in->dense)
+		return 0;
+	return cairn_mark_take(run->path, NULL, false, ret, err);
+}
+
+static int check(struct run *run, struct cairn_error *err)
+{
+	_cleanup_(cairn_mark_releasep) struct cairn_mark *mark = NULL;
+	const struct cairn_check_options options = {
+		.repair = run->in->repair,
+		.dense = run->in->dense,
+		.busy_timeout_ms = BUSY_TIMEOUT_MS,
+		.report = report,
+		.progress = show_progress,
+		.arg = run,
+	};
+	int r;
+
+	r = cairn_resolve_workspace(run->in->args.value[0], &run->path, NULL, err);
+	if (r < 0)
+		return r;
+	if (access(run->path, F_OK) == 0) {
+		cairn_mark_read(run->path, &run->mounted);
+		r = take_mark(run, &mark, err);
+		if (r < 0)
+			return r;
+	}
+	r = cairn_check(run->path, &options, &run->result, err);
+	clear_progress(run);
+	return r;
+}
+
+static int exit_status(const struct run *run)
+{
+	if (run->result.left > 0 || run->result.repair_failed < 0)
+		return EXIT_LEFT;
+	return run->result.repaired ? EXIT_REPAIRED : EXIT_CLEAN;
+}
+
+static int print_json(struct run *run)
+{
+	const struct cairn_check_result *result = &run->result;
+	json_t *root = json_object(), *summary = json_object();
+
+	json_object_set_new(root, "path", cairn_json_text(run->path));
+	json_object_set_new(root, "mounted", json_boolean(run->mounted.live));
+	json_object_set(root, "findings", run->findings);
+	json_object_set_new(summary, "errors", json_integer((json_int_t)result->errors));
+	json_object_set_new(summary, "notes", json_integer((json_int_t)result->notes));
+	json_object_set_new(summary, "left", json_integer((json_int_t)result->left));
+	json_object_set_new(summary, "repaired", json_boolean(result->repaired));
+	json_object_set_new(summary, "incomplete", json_boolean(result->incomplete));
+	json_object_set_new(summary, "inodes", json_integer((json_int_t)result->inodes));
+	json_object_set_new(summary, "entries", json_integer((json_int_t)result->entries));
+	json_object_set_new(summary, "holes_filled", json_integer((json_int_t)result->holes));
+	json_object_set_new(summary, "bytes_filled", json_integer((json_int_t)result->filled));
+	json_object_set_new(root, "summary", summary);
+	return cairn_cli_print_json(root) == 0 ? exit_status(run) : EXIT_NOT_CHECKED;
+}
+
+static int print_text(const struct run *run)
+{
+	const struct cairn_check_result *result = &run->result;
+
+	if (run->mounted.live)
+		printf("%s is mounted on %s: this is its last commit\n", run->path,
+		       run->mounted.directory ? run->mounted.directory : "?");
+	if (result->holes > 0)
+		printf("%s: %" PRIu64 " holes filled with %" PRIu64 " bytes of zeros\n", run->path,
+		       result->holes, result->filled);
+	if (result->errors == 0)
+		printf("%s: clean, %" PRIu64 " inodes, %" PRIu64 " entries\n", run->path,
+		       result->inodes, result->entries);
+	else if (result->left == 0)
+		printf("%s: %" PRIu64 " errors repaired\n", run->path, result->errors);
+	else if (result->repaired)
+		printf("%s: %" PRIu64 " errors, %" PRIu64 " of them left\n", run->path,
+		       result->errors, result->left);
+	else
+		printf("%s: %" PRIu64 " errors, nothing changed\n", run->path, result->errors);
+	if (result->incomplete)
+		printf("%s: not all of it could be checked\n", run->path);
+	return exit_status(run);
+}
+
+int cairn_cmd_check(int argc, char **argv)
+{
+	struct check_args in = {
+		.args = { .command = "cairnfs check", .names = "WORKSPACE", .want = 1 }
+	};
+	_cleanup_(run_done) struct run run = {
+		.in = &in,
+		.began_ns = cairn_mono_ns(),
+		.on_terminal = isatty(STDERR_FILENO),
+	};
+	struct cairn_error err = { 0 };
+	int r;
+
+	if (cairn_cli_parse(&argp, argc, argv, &in) != 0)
+		return EXIT_USAGE;
+	run.findings = json_array();
+	r = check(&run, &err);
+	if (r < 0) {
+		cairn_cli_fail_with(r, &err);
+		return EXIT_NOT_CHECKED;
+	}
+	if (run.result.repair_failed < 0)
+		cairn_cli_fail_with(run.result.repair_failed, &err);
+	return in.json ? print_json(&run) : print_text(&run);
+}
