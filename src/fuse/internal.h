@@ -29,6 +29,7 @@ struct cairn_session {
 	int disk_fd;     /* O_PATH of the workspace file, for the free space below it */
 	bool no_open;    /* the kernel opens files and directories without asking */
 	bool squash;     /* files of user or group 0 are shown as the mounting user's */
+	bool xattr;      /* extended attributes are served */
 	bool epochs;     /* the kernel can drop all its entries at once */
 	struct cairn_notifier notifier;
 	uid_t mounter_uid;

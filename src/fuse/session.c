@@ -27,7 +27,7 @@ static void session_free(struct cairn_session *session)
 static void trim_ops(struct cairn_session *session)
 {
 	session->ops = cairn_fuse_ops;
-	if (session->options.xattr == CAIRN_OFF) {
+	if (!session->xattr) {
 		session->ops.setxattr = NULL;
 		session->ops.getxattr = NULL;
 		session->ops.listxattr = NULL;
@@ -119,6 +119,8 @@ static int open_core(struct cairn_session *session, struct cairn_error *err)
 	r = cairn_sqlite_store_open(session->workspace, &options, &store, err);
 	if (r < 0)
 		return r;
+	session->xattr = session->options.xattr == CAIRN_ON ||
+			 (session->options.xattr == CAIRN_AUTO && store->has_xattrs);
 	return cairn_core_open(store, &session->options.core, session->log, &session->core);
 }
 

@@ -228,6 +228,18 @@ static bool is_immutable(const struct cairn_probe *probe, bool read_only)
 	       (!probe->has_wal || (probe->wal_size == 0 && !probe->has_shm));
 }
 
+static int look_for_xattrs(struct sqlite_store *store)
+{
+	int64_t found = 0;
+	int r;
+
+	if (!store->schema.has_xattr)
+		return 0;
+	r = cairn_sql_get_int(&store->sql, "SELECT EXISTS (SELECT 1 FROM cairn_xattr)", &found);
+	store->base.has_xattrs = found;
+	return r;
+}
+
 static int open_file(struct sqlite_store *store, const char *path,
 		     const struct cairn_store_options *options, struct cairn_error *err)
 {
@@ -254,6 +266,9 @@ static int open_file(struct sqlite_store *store, const char *path,
 			return r;
 	}
 	set_checkpoint_on_close(store, true);
+	r = look_for_xattrs(store);
+	if (r < 0)
+		return r;
 	return note_identity(store);
 }
 
