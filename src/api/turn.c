@@ -96,16 +96,18 @@ static int open_file(const char *path, mode_t mode, int *ret)
 	return 0;
 }
 
+void cairn_turn_init(struct cairn_turn *turn)
+{
+	*turn = (struct cairn_turn){ .fd = -1 };
+	pthread_mutex_init(&turn->lock, NULL);
+	pthread_cond_init(&turn->changed, NULL);
+}
+
 int cairn_turn_open(struct cairn_turn *turn, const char *workspace)
 {
 	struct stat st;
 	int r;
 
-	*turn = (struct cairn_turn){ .fd = -1 };
-	pthread_mutex_init(&turn->lock, NULL);
-	pthread_cond_init(&turn->changed, NULL);
-	if (!workspace)
-		return 0;
 	if (stat(workspace, &st) < 0)
 		return -errno;
 	if (asprintf(&turn->path, "%s-api", workspace) < 0) {

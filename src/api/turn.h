@@ -30,7 +30,9 @@ struct cairn_turn {
 	int error;		/* why, the last time */
 };
 
-/* Without turns if `workspace`, a path without symbolic links, is NULL. -errno of open(2), or
+/* Without turns: entering one does nothing. */
+void cairn_turn_init(struct cairn_turn *turn);
+/* With turns from here on. `workspace` is a path without symbolic links. -errno of open(2), or
  * -ENOLCK where the file system has no such locks. */
 int cairn_turn_open(struct cairn_turn *turn, const char *workspace);
 void cairn_turn_close(struct cairn_turn *turn);

@@ -56,16 +56,16 @@ static int take_options(const struct cairnfs_options *from, struct cairnfs_optio
 static int make_if_missing(const char *path, struct cairn_error *err)
 {
 	struct cairn_init_options options = { 0 };
+	struct cairn_error why = { 0 };
 	struct stat st;
 	int r;
 
 	if (lstat(path, &st) == 0)
 		return 0;
-	r = cairn_sqlite_store_init(path, &options, NULL);
-	/* Several may have tried at once. */
-	if (r == 0 || r == -EEXIST)
+	r = cairn_sqlite_store_init(path, &options, &why);
+	if (r == -EEXIST) /* another process was quicker */
 		return 0;
-	return cairn_sqlite_store_init(path, &options, err);
+	return r < 0 ? cairn_error_set(err, r, "%s", why.text) : 0;
 }
 
 static int open_store(const char *path, const struct cairn_store_options *options,
@@ -114,10 +114,10 @@ static int open_parts(struct cairnfs *ws, const char *path, const struct cairnfs
 	r = cairn_core_open(store, &core_options, log, &ws->core);
 	if (r < 0)
 		return r;
+	if (!turns)
+		return 0;
 	real = realpath(path, NULL);
-	if (!real)
-		return -errno;
-	return cairn_turn_open(&ws->turn, turns ? real : NULL);
+	return real ? cairn_turn_open(&ws->turn, real) : -errno;
 }
 
 /* Takes half-built ones. */
@@ -141,7 +141,7 @@ static int open_workspace(struct cairnfs *ws, const char *path,
 {
 	int r;
 
-	ws->turn.fd = -1;
+	cairn_turn_init(&ws->turn);
 	ws->read_only = options->read_only;
 	ws->update_atime = options->update_atime;
 	ws->durability = options->durability;

@@ -233,7 +233,7 @@ int cairn_dentry_remove(struct cairn_op *op, struct cairn_inode *dir, const char
 	if (!entry->lower)
 		cairn_delta_drop_entry(dir->delta[op->seq & 1], entry);
 	dir->version++;
-	cairn_listing_remove(dir, old->id);
+	cairn_listing_remove(op->core, dir, old->id);
 	return 0;
 }
 

@@ -11,6 +11,9 @@
  * used at once; of larger ones they would be stale before they are asked for. */
 #define ATTRS_MAX 4096U
 
+/* Removed entries that a listing may hold before it is judged by their share. */
+#define REMOVED_MIN 1024U
+
 int cairn_listings_init(struct cairn_listings *listings)
 {
 	*listings = (struct cairn_listings){ 0 };
@@ -336,10 +339,15 @@ void cairn_listing_put(struct cairn_core *core, struct cairn_inode *dir, uint64_
 	recount(&core->listings, listing);
 }
 
-void cairn_listing_remove(struct cairn_inode *dir, uint64_t id)
+void cairn_listing_remove(struct cairn_core *core, struct cairn_inode *dir, uint64_t id)
 {
-	struct cairn_listing_entry *entry = dir->listing ? find(dir->listing, id) : NULL;
+	struct cairn_listing *listing = dir->listing;
+	struct cairn_listing_entry *entry = listing ? find(listing, id) : NULL;
 
-	if (entry)
-		entry->ino = 0;
+	if (!entry || !entry->ino)
+		return;
+	entry->ino = 0;
+	/* A directory where files come and go must not keep the names of all that ever were. */
+	if (++listing->removed > REMOVED_MIN && listing->removed > listing->count / 2)
+		cairn_listing_drop(core, dir);
 }

@@ -30,7 +30,8 @@ struct cairn_listing {
 	/* Guarded by the inode's lock: */
 	struct cairn_listing_entry *entries; /* sorted by id */
 	size_t count, capacity;
-	char *names; /* NUL-terminated each */
+	size_t removed; /* of these */
+	char *names;    /* NUL-terminated each */
 	size_t names_len, names_capacity;
 	struct cairn_attr *attrs; /* as of `commits`, of small directories only */
 	size_t attrs_count, attrs_capacity;
@@ -58,7 +59,7 @@ void cairn_listing_free(struct cairn_listing *listing);
  * for it, the listing is dropped and will be built again. */
 void cairn_listing_put(struct cairn_core *core, struct cairn_inode *dir, uint64_t id, uint64_t ino,
 		       uint32_t mode, const char *name, size_t len);
-void cairn_listing_remove(struct cairn_inode *dir, uint64_t id);
+void cairn_listing_remove(struct cairn_core *core, struct cairn_inode *dir, uint64_t id);
 void cairn_listing_drop(struct cairn_core *core, struct cairn_inode *dir);
 
 /* The index of the first entry with id > `id`. */

@@ -21,7 +21,7 @@ struct cairn_mount_options {
 	enum cairn_tristate writeback_cache; /* CAIRN_AUTO: the measured default */
 	/* CAIRN_AUTO: on where the workspace has some. The kernel asks for an attribute before it
 	 * writes (security.capability), a request that all others are spared. */
-	enum cairn_tristate xattr; /* likewise */
+	enum cairn_tristate xattr;
 	/* Have the kernel ask at every open and lookup: libfuse itself refuses other users then, by
 	 * request, and would never see the requests that the kernel answers from its caches. */
 	bool ask_always;

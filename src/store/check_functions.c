@@ -94,8 +94,10 @@ static void show_function(sqlite3_context *context, int count, sqlite3_value **v
 		sqlite3_result_text(context, "NULL", -1, SQLITE_STATIC);
 		return;
 	}
-	if (!is_bytes(values[0]))
-		sqlite3_value_text(values[0]); /* a number becomes its text */
+	if (!is_bytes(values[0])) {
+		sqlite3_result_value(context, values[0]);
+		return;
+	}
 	bytes = get_bytes(values[0], &len);
 	*p++ = '\'';
 	for (size_t i = 0; i < MIN(len, SHOW_MAX); i++) {
