@@ -118,6 +118,7 @@ static int print_json(const struct live_mounts *live)
 		const struct cairn_holder *holder = &mount->holder;
 		json_t *object = json_object();
 
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every mount has its entry */
 		json_object_set_new(object, "directory", cairn_json_text(mount->entry->directory));
 		json_object_set_new(object, "workspace", cairn_json_text(holder->workspace));
 		json_object_set_new(object, "pid",
@@ -144,6 +145,7 @@ static void print_text(const struct live_mounts *live)
 	if (live->count == 0)
 		return;
 	for (size_t i = 0; i < live->count; i++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every mount has its entry */
 		directory_width = widest(directory_width, live->mounts[i].entry->directory);
 		workspace_width = widest(workspace_width, live->mounts[i].holder.workspace);
 	}

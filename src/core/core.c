@@ -109,6 +109,7 @@ int cairn_core_open(struct cairn_store *store, const struct cairn_core_options *
 	core->store = store;
 	core->options = *options;
 	core->options.read_only |= store->read_only;
+	core->options.max_dirty = MAX(core->options.max_dirty, CAIRN_MAX_DIRTY_LEAST);
 	core->log = log;
 	r = core_init(core);
 	if (r == 0)

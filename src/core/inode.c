@@ -88,9 +88,11 @@ static struct cairn_inode *shrink_locked(struct cairn_icache *cache, unsigned in
 	while (cache->idle && cache->idle_count > max) {
 		struct cairn_inode *last = cache->idle->prev; /* the tail, as utlist keeps it */
 
+		/* NOLINTBEGIN(clang-analyzer-core.NullDereference): the list has a tail */
 		DL_DELETE(cache->idle, last);
 		cache->idle_count--;
 		HASH_DEL(cache->table, last);
+		/* NOLINTEND(clang-analyzer-core.NullDereference) */
 		LL_PREPEND(victims, last);
 	}
 	return victims;

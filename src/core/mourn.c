@@ -57,7 +57,7 @@ static const char *path_of(struct cairn_core *core, const struct cairn_batch *ba
 
 	buf[at] = '\0';
 	for (int depth = 0; ino != CAIRN_ROOT_INO && depth < DEPTH_MAX; depth++) {
-		uint64_t parent;
+		uint64_t parent = 0;
 		size_t len;
 
 		if (name_of(core, batch, ino, &parent, name) < 0)

@@ -18,6 +18,9 @@ enum cairn_durability {
 	CAIRN_DURABILITY_FULL,   /* its sync: survives a power cut */
 };
 
+/* With less room for changes than this, in bytes, one operation might wait for itself. */
+#define CAIRN_MAX_DIRTY_LEAST (UINT64_C(64) << 10)
+
 struct cairn_core_options {
 	bool read_only;
 	enum cairn_atime atime;

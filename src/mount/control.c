@@ -62,7 +62,7 @@ static int read_answer(int fd, struct answer *ret)
 int cairn_control_info(const char *directory, struct cairn_ioc_info *ret)
 {
 	_cleanup_(cairn_closep) int read_end = -1, write_end = -1;
-	struct answer answer;
+	struct answer answer = { 0 };
 	int r, ends[2];
 	pid_t child;
 

@@ -56,8 +56,8 @@ static int run(char *const argv[], char *text, size_t size)
 	_cleanup_(cairn_closep) int fd = -1;
 	size_t n = 0;
 	ssize_t got;
+	pid_t pid = 0;
 	int r, status;
-	pid_t pid;
 
 	r = spawn_reading(argv, &pid, &fd);
 	if (r < 0)
