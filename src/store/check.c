@@ -188,7 +188,10 @@ static int check_integrity(struct cairn_check *check, struct survey *survey, boo
 			return -ENOMEM;
 		judge_integrity(text, &damaged, &indexes);
 	}
-	if (r < 0)
+	/* It may give up in the middle. */
+	if (r == -EIO)
+		finding_add(&damaged, sqlite3_errmsg(check->sql->db));
+	else if (r < 0)
 		return r;
 	check->structural = damaged.count > 0;
 	survey_add(check, survey, &integrity_rule, &damaged, bit, left);
@@ -230,13 +233,16 @@ static void survey_init(struct survey *ret)
 }
 
 /* Mends stage after stage, each from a new survey. `survey` is the one before, then the last. */
-static int mend_stages(struct cairn_check *check, struct survey *survey)
+static int mend_stages(struct cairn_check *check, struct survey *survey, struct cairn_error *err)
 {
 	int r;
 
 	for (unsigned int pass = 0; survey->stage != UINT32_MAX; pass++) {
 		if (pass == PASSES_MAX)
-			return -EIO;
+			return cairn_error_set(err, -ELOOP,
+					       "'%s' cannot be repaired: the errors come back; "
+					       "copy its files to a new workspace",
+					       check->store->probe.real_path);
 		for (unsigned int i = 0; i < cairn_check_rule_count; i++) {
 			const struct cairn_check_rule *rule = &cairn_check_rules[i];
 
@@ -285,6 +291,8 @@ static int check_first(struct cairn_check *check, struct survey *survey, struct 
 	if (!may_mend)
 		return 0;
 	r = mend(check, &cairn_check_root_rule);
+	if (r == -EIO)
+		return 0; /* other tables are missing: again, the schema's check has the words */
 	return r < 0 ? say_broken(check, r, "cannot get a root directory", err) : 0;
 }
 
@@ -341,7 +349,7 @@ static int change(struct cairn_check *check, struct survey *survey, struct cairn
 	int r;
 
 	if (options->repair && check->result->errors > 0) {
-		r = mend_stages(check, survey);
+		r = mend_stages(check, survey, err);
 		if (r < 0)
 			return say_broken(check, r, "cannot be repaired", err);
 		mended = true;
@@ -357,8 +365,12 @@ static int change(struct cairn_check *check, struct survey *survey, struct cairn
 	r = check_integrity(check, survey, true);
 	if (r == 0)
 		r = survey_rules(check, survey, true);
-	if (r == 0 && mended && survey->errors >= check->result->errors)
-		return 0; /* nothing is better than before */
+	/* What made nothing better is not kept, nor what may have made it worse. */
+	if (r == 0 && (check->structural ||
+		       (survey->errors > 0 && survey->errors >= check->result->errors))) {
+		check->result->holes = check->result->filled = 0;
+		return 0;
+	}
 	if (r == 0)
 		r = cairn_sql_exec(check->sql, "COMMIT");
 	if (r < 0)

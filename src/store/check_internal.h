@@ -12,6 +12,9 @@
 #include "store/check.h"
 #include "store/sqlite_store.h"
 
+/* 2^62: a row number beyond it is nonsense, and may leave no room for the next. */
+#define CAIRN_CHECK_FAR_OUT "4611686018427387904"
+
 /* What a rule needs to be there. */
 enum cairn_check_need {
 	CAIRN_CHECK_ADDED_COLUMNS = 1 << 0, /* those of fs_inode that came with 0.4 */

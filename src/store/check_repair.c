@@ -13,9 +13,6 @@
  * primary key. */
 #define ROW_OVERHEAD 48U
 
-/* 2^62: beyond it a number is nonsense, and may leave no room for more. */
-#define FAR_OUT "4611686018427387904"
-
 /* What the numbers of inodes are in. `move` takes the new number from temp.cairn_moved. */
 static const struct {
 	unsigned int needs;
@@ -28,7 +25,7 @@ static const struct {
 	{ 0, MOVE("fs_inode", "ino", "") },
 	{ 0, MOVE("fs_dentry", "ino", "") },
 	/* What hangs from number 1 stays there, below the new root. */
-	{ 0, MOVE("fs_dentry", "parent_ino", " WHERE old < 1") },
+	{ 0, MOVE("fs_dentry", "parent_ino", " WHERE old <> 1") },
 	{ 0, MOVE("fs_data", "ino", "") },
 	{ 0, MOVE("fs_symlink", "ino", "") },
 	{ CAIRN_CHECK_XATTR, MOVE("cairn_xattr", "ino", "") },
@@ -38,13 +35,14 @@ static const struct {
 };
 
 static const char *const moved_text =
-	"CREATE TEMP TABLE cairn_moved AS SELECT ino AS old, (SELECT MAX(n) FROM ("
-	"SELECT 1 AS n UNION ALL SELECT MAX(ino) FROM fs_inode "
+	"CREATE TEMP TABLE cairn_moved AS SELECT ino AS old, (SELECT MAX(n) FROM (SELECT 1 AS n "
+	"UNION ALL SELECT MAX(ino) FROM fs_inode WHERE ino <= " CAIRN_CHECK_FAR_OUT
 	/* A number that a stray entry names is not free either. */
-	"UNION ALL SELECT MAX(ino) FROM fs_dentry WHERE ino BETWEEN 1 AND " FAR_OUT
-	" UNION ALL SELECT MAX(parent_ino) FROM fs_dentry WHERE parent_ino BETWEEN 1 AND " FAR_OUT
-	")) + ROW_NUMBER() OVER () AS new FROM fs_inode "
-	"WHERE ino < 1 OR (ino = 1 AND (mode & 61440) <> 16384)";
+	" UNION ALL SELECT MAX(ino) FROM fs_dentry WHERE ino BETWEEN 1 AND " CAIRN_CHECK_FAR_OUT
+	" UNION ALL SELECT MAX(parent_ino) FROM fs_dentry "
+	"WHERE parent_ino BETWEEN 1 AND " CAIRN_CHECK_FAR_OUT
+	")) + ROW_NUMBER() OVER () AS new FROM fs_inode WHERE ino < 1 OR "
+	"ino > " CAIRN_CHECK_FAR_OUT " OR (ino = 1 AND (mode & 61440) <> 16384)";
 
 static const char *const add_directory_text =
 	"INSERT INTO fs_inode (ino, mode, nlink, uid, gid, size, atime, mtime, ctime) "
@@ -63,8 +61,8 @@ static int add_directory(struct cairn_check *check, int64_t ino, uint32_t permis
 	return cairn_query_run(&q);
 }
 
-/* New numbers for inodes below 1 and for a root that is no directory, and a root where there is
- * none. */
+/* New numbers for inodes out of range and for a root that is no directory, and a root where there
+ * is none. */
 int cairn_check_mend_numbers(struct cairn_check *check)
 {
 	int r;
@@ -149,7 +147,7 @@ int cairn_check_mend_loops(struct cairn_check *check)
 		if (r < 0)
 			return r;
 		if (start == before)
-			return -EIO;
+			return -ELOOP;
 		before = start;
 		r = break_loop(check, start);
 		if (r < 0)

@@ -18,7 +18,8 @@
 #define CLAMPED(column) "MAX(COALESCE(CAST(i." column " AS INTEGER), 0), 0)"
 #define IF_NSEC(column) "CASE WHEN " BAD_NSEC(column) " THEN 0 ELSE i." column " END"
 
-#define ENTRY "'entry ' || d.id || ' of directory ' || cairn_show(d.parent_ino)"
+#define ENTRY     "'entry ' || d.id || ' of directory ' || cairn_show(d.parent_ino)"
+#define BAD_ENTRY "d.id NOT BETWEEN 1 AND " CAIRN_CHECK_FAR_OUT
 #define NO_INODE                                                                                   \
 	"(typeof(d.ino) <> 'integer' OR NOT EXISTS (SELECT 1 FROM fs_inode AS i WHERE i.ino = "    \
 	"d.ino))"
@@ -89,14 +90,16 @@
 	"(EXISTS (SELECT 1 FROM temp.cairn_named AS n WHERE n.ino = o.ino) OR "                    \
 	"EXISTS (SELECT 1 FROM fs_dentry AS e WHERE e.parent_ino = o.ino))"
 
-#define LAST_INODE  "(SELECT MAX(ino) FROM fs_inode)"
-#define LAST_DENTRY "(SELECT MAX(id) FROM fs_dentry)"
-#define RAISE_SEQUENCE(table, last)                                                                \
-	"UPDATE sqlite_sequence SET seq = " last " WHERE name = '" table                           \
-	"' AND (typeof(seq) <> 'integer' OR seq < " last ")"
+#define LAST_INODE  "COALESCE((SELECT MAX(ino) FROM fs_inode), 0)"
+#define LAST_DENTRY "COALESCE((SELECT MAX(id) FROM fs_dentry), 0)"
+#define BAD_SEQUENCE(last)                                                                         \
+	"(typeof(s.seq) <> 'integer' OR s.seq NOT BETWEEN " last " AND " CAIRN_CHECK_FAR_OUT ")"
+#define SET_SEQUENCE(table, last)                                                                  \
+	"UPDATE sqlite_sequence AS s SET seq = " last " WHERE s.name = '" table                    \
+	"' AND " BAD_SEQUENCE(last)
 #define ADD_SEQUENCE(table, last)                                                                  \
 	"INSERT INTO sqlite_sequence (name, seq) SELECT '" table "', " last " WHERE " last         \
-	" IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '" table "')"
+	" > 0 AND NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '" table "')"
 
 /* '/a/b' lies in '/a', '/a' in '/'. */
 #define UP_TO_SLASH "RTRIM(w.path, REPLACE(w.path, '/', ''))"
@@ -136,10 +139,10 @@ const struct cairn_check_rule cairn_check_rules[] = {
 	},
 	{
 		.code = "inode_number",
-		.what = "inode with a number below 1",
+		.what = "inode with a number that is not from 1 to 2^62",
 		.action = "give it a new number",
-		.find = "SELECT 'inode ' || i.ino FROM fs_inode AS i WHERE i.ino < "
-			"1",
+		.find = "SELECT 'inode ' || i.ino FROM fs_inode AS i "
+			"WHERE i.ino NOT BETWEEN 1 AND " CAIRN_CHECK_FAR_OUT,
 		.mend = cairn_check_mend_numbers,
 	},
 	{
@@ -236,15 +239,16 @@ const struct cairn_check_rule cairn_check_rules[] = {
 	},
 	{
 		.code = "entry_number",
-		.what = "entry with a number below 1",
+		.what = "entry with a number that is not from 1 to 2^62",
 		.action = "give it a new number",
-		.find = "SELECT " ENTRY " FROM fs_dentry AS d WHERE d.id < 1",
-		.repair = { "CREATE TEMP TABLE cairn_moved AS SELECT id AS old, "
-			    "MAX(0, " LAST_DENTRY ") + ROW_NUMBER() OVER () AS new "
-			    "FROM fs_dentry WHERE id < 1",
-			    "UPDATE fs_dentry SET id = (SELECT new FROM "
-			    "temp.cairn_moved "
-			    "WHERE old = id) WHERE id < 1",
+		.find = "SELECT " ENTRY " FROM fs_dentry AS d WHERE " BAD_ENTRY,
+		.repair = { "CREATE TEMP TABLE cairn_moved AS SELECT d.id AS old, COALESCE((SELECT "
+			    "MAX(id) "
+			    "FROM fs_dentry WHERE id BETWEEN 1 AND " CAIRN_CHECK_FAR_OUT
+			    "), 0) + ROW_NUMBER() OVER () AS new FROM fs_dentry AS d "
+			    "WHERE " BAD_ENTRY,
+			    "UPDATE fs_dentry AS d SET id = (SELECT new FROM temp.cairn_moved "
+			    "WHERE old = d.id) WHERE " BAD_ENTRY,
 			    "DROP TABLE temp.cairn_moved" },
 	},
 	{
@@ -453,7 +457,7 @@ const struct cairn_check_rule cairn_check_rules[] = {
 		.what = "inode without a name",
 		.action = "name it #NUMBER in /lost+found",
 		.stage = 4,
-		.find = "SELECT 'inode ' || i.ino || ', mode ' || printf('%o', "
+		.find = "SELECT 'inode ' || i.ino || ', mode ' || PRINTF('%o', "
 			"i.mode) || "
 			"', ' || "
 			"cairn_show(i.size) || ' bytes' FROM fs_inode AS i "
@@ -619,21 +623,19 @@ const struct cairn_check_rule cairn_check_rules[] = {
 	},
 	{
 		.code = "sequence",
-		.what = "numbers in use that would be handed out again",
-		.action = "raise the last number handed out",
-		.stage = 5,
+		.what = "numbers in use that would be handed out again, or none left to hand out",
+		.action = "set the last number handed out to the highest in use",
+		.stage = 2,
 		.needs = CAIRN_CHECK_SEQUENCE,
-		.find = "SELECT t.name || ': ' || t.last FROM (SELECT 'fs_inode' "
-			"AS "
+		.find = "SELECT t.name || ': ' || t.last FROM (SELECT 'fs_inode' AS "
 			"name, " LAST_INODE " AS last UNION ALL SELECT 'fs_dentry', " LAST_DENTRY
 			") AS t "
-			"WHERE t.last IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "
-			"sqlite_sequence AS s "
-			"WHERE s.name = t.name AND typeof(s.seq) = 'integer' AND "
-			"s.seq >= "
-			"t.last)",
-		.repair = { RAISE_SEQUENCE("fs_inode", LAST_INODE),
-			    RAISE_SEQUENCE("fs_dentry", LAST_DENTRY),
+			"WHERE EXISTS (SELECT 1 FROM sqlite_sequence AS s WHERE s.name = t.name "
+			"AND " BAD_SEQUENCE("t.last") ") OR (t.last > 0 AND NOT EXISTS "
+						      "(SELECT 1 FROM sqlite_sequence AS s WHERE "
+						      "s.name = t.name))",
+		.repair = { SET_SEQUENCE("fs_inode", LAST_INODE),
+			    SET_SEQUENCE("fs_dentry", LAST_DENTRY),
 			    ADD_SEQUENCE("fs_inode", LAST_INODE),
 			    ADD_SEQUENCE("fs_dentry", LAST_DENTRY) },
 	},

@@ -120,9 +120,11 @@ static int dentry_numbers(struct cairn_query *q, struct cairn_dentry_row *row)
 	int64_t id = 0, ino = 0;
 	int r;
 
-	r = cairn_row_number(q, 0, 0, &id);
+	r = cairn_row_number(q, 0, 1, &id);
 	if (r < 0)
 		return r;
+	if (id > CAIRN_DENTRY_ID_MAX)
+		return -EIO; /* no sequence gets there, and a position in a listing is made of it */
 	r = cairn_row_number(q, 1, 1, &ino);
 	if (r < 0)
 		return r;

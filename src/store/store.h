@@ -31,6 +31,8 @@
 #define CAIRN_XATTR_MAX     65536U      /* bytes of a value, XATTR_SIZE_MAX in <linux/limits.h> */
 #define CAIRN_INO_MAX       ((uint64_t)INT64_MAX) /* a rowid */
 
+#define CAIRN_DENTRY_ID_MAX (INT64_MAX / 2)
+
 struct cairn_attr {
 	uint64_t ino;
 	uint32_t mode; /* type and permissions, as in stat(2) */
