@@ -140,9 +140,7 @@ int cairn_core_setattr(struct cairn_core *core, const struct cairn_caller *calle
 	if (set & CAIRN_SET_MODE)
 		inode->attr.mode = (inode->attr.mode & S_IFMT) | (to->mode & ~(uint32_t)S_IFMT);
 	set_times(inode, set, to, &op.now);
-	r = cairn_inode_attr(core, inode, &attr);
-	if (r < 0)
-		return r;
+	attr = cairn_inode_changed_attr(core, inode);
 	r = cairn_op_finish(&op);
 	if (r == 0)
 		*ret = attr;

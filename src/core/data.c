@@ -203,11 +203,13 @@ static int take_chunk(struct cairn_op *op, struct cairn_inode *inode, int64_t in
 	return 0;
 }
 
-/* A chunk that is about to be overwritten from byte `from` to `to`, with room for that. What it
- * holds now is loaded only if some of it will stay. */
+/* A chunk whose bytes `from` to `to` are about to be written, with room for them. What it holds now
+ * is loaded if some of it will stay. A chunk that is made for this is `tentative` until it is
+ * written. */
 static int take_chunk_to_write(struct cairn_op *op, struct cairn_inode *inode, int64_t index,
-			       size_t from, size_t to, struct cairn_delta_chunk **ret)
+			       size_t from, size_t to)
 {
+	size_t chunk_size = op->core->store->chunk_size;
 	struct cairn_delta_chunk *chunk = NULL;
 	struct cairn_delta *delta;
 	int r;
@@ -226,13 +228,13 @@ static int take_chunk_to_write(struct cairn_op *op, struct cairn_inode *inode, i
 		chunk = cairn_delta_add_chunk(delta, index);
 		if (!chunk)
 			return -ENOMEM;
+		chunk->tentative = true;
 	}
-	*ret = chunk;
-	return cairn_delta_grow_chunk(delta, chunk, to, op->core->store->chunk_size);
+	return cairn_delta_grow_chunk(delta, chunk, to, chunk_size);
 }
 
-/* Before a file grows past the chunk its end lies in: that chunk comes along, so that it is stored
- * whole, and nothing that a peer left behind the end comes to light. */
+/* Before a file grows: the chunk its end lies in comes along, so that it is stored as far as the
+ * file goes, and nothing that a peer left behind the end comes to light. */
 static int take_end(struct cairn_op *op, struct cairn_inode *inode, int64_t new_size)
 {
 	int64_t chunk_size = (int64_t)op->core->store->chunk_size;
@@ -247,7 +249,7 @@ static int take_end(struct cairn_op *op, struct cairn_inode *inode, int64_t new_
 	if (r < 0)
 		return r;
 	delta->resized = true;
-	if (inode->attr.size % chunk_size == 0 || (new_size - 1) / chunk_size == index)
+	if (inode->attr.size % chunk_size == 0)
 		return 0;
 	return take_chunk(op, inode, index, &chunk);
 }
@@ -270,31 +272,71 @@ static struct piece piece_at(const struct cairn_op *op, int64_t offset, int64_t 
 	};
 }
 
-int cairn_data_write(struct cairn_op *op, struct cairn_inode *inode, const void *buf, size_t size,
-		     int64_t offset)
+static int take_chunks_to_write(struct cairn_op *op, struct cairn_inode *inode, int64_t offset,
+				int64_t end)
 {
-	const unsigned char *from = buf;
-	int64_t end = offset + (int64_t)size;
-	struct cairn_delta_chunk *chunk;
 	struct piece piece;
 	int r;
 
 	r = take_end(op, inode, end);
 	if (r < 0)
 		return r;
-	/* All that may fail first; then the bytes. */
 	for (int64_t at = offset; at < end; at += (int64_t)(piece.to - piece.from)) {
 		piece = piece_at(op, at, end);
-		r = take_chunk_to_write(op, inode, piece.index, piece.from, piece.to, &chunk);
+		r = take_chunk_to_write(op, inode, piece.index, piece.from, piece.to);
 		if (r < 0)
 			return r;
 	}
+	return 0;
+}
+
+/* Takes back the chunks that were made for a write that cannot be: what lies below them counts
+ * again. */
+static void drop_tentative(struct cairn_op *op, struct cairn_inode *inode, int64_t offset,
+			   int64_t end)
+{
+	struct cairn_delta *delta = inode->delta[op->seq & 1];
+	struct piece piece;
+
+	for (int64_t at = offset; delta && at < end; at += (int64_t)(piece.to - piece.from)) {
+		struct cairn_delta_chunk *chunk;
+
+		piece = piece_at(op, at, end);
+		chunk = cairn_delta_find_chunk(delta, piece.index);
+		if (chunk && chunk->tentative)
+			cairn_delta_drop_chunk(delta, chunk);
+	}
+}
+
+/* Fills chunks that are all there. Cannot fail. */
+static void fill_chunks(struct cairn_op *op, struct cairn_inode *inode, const unsigned char *from,
+			int64_t offset, int64_t end)
+{
+	struct piece piece;
+
 	for (int64_t at = offset; at < end; at += (int64_t)(piece.to - piece.from)) {
+		struct cairn_delta_chunk *chunk;
+
 		piece = piece_at(op, at, end);
 		chunk = cairn_delta_find_chunk(inode->delta[op->seq & 1], piece.index);
 		memcpy(chunk->data + piece.from, from, piece.to - piece.from);
+		chunk->tentative = false;
 		from += piece.to - piece.from;
 	}
+}
+
+int cairn_data_write(struct cairn_op *op, struct cairn_inode *inode, const void *buf, size_t size,
+		     int64_t offset)
+{
+	int64_t end = offset + (int64_t)size;
+	int r;
+
+	r = take_chunks_to_write(op, inode, offset, end);
+	if (r < 0) {
+		drop_tentative(op, inode, offset, end);
+		return r;
+	}
+	fill_chunks(op, inode, buf, offset, end);
 	/* A file without holes that is written from its end or before has none after that. */
 	if (inode->allocated != inode->attr.size || offset > inode->attr.size)
 		inode->allocated = -1;
@@ -347,63 +389,148 @@ int cairn_data_resize(struct cairn_op *op, struct cairn_inode *inode, int64_t si
 	return 0;
 }
 
-/* Zeroes bytes `from` to `to` of one chunk; nothing to do where it is a hole. */
-static int zero_part(struct cairn_op *op, struct cairn_inode *inode, const struct piece *piece)
-{
-	struct cairn_delta_chunk *chunk;
-	int r;
+/* What zeroing a range comes to: bytes of the chunks at its edges, and chunks that become holes. */
+struct zeroing {
+	struct cairn_delta_chunk *edge[2];
+	struct piece part[2];
+	unsigned int edges;
+	int64_t *holes;
+	size_t count, capacity;
+};
 
-	r = take_chunk(op, inode, piece->index, &chunk);
-	if (r < 0 || !chunk)
-		return r;
-	if (piece->from < chunk->len)
-		memset(chunk->data + piece->from, 0, MIN(piece->to, chunk->len) - piece->from);
+static void zeroing_done(struct zeroing *zeroing)
+{
+	free(zeroing->holes);
+}
+
+static int add_hole(struct zeroing *zeroing, int64_t index)
+{
+	if (zeroing->count == zeroing->capacity) {
+		size_t capacity = zeroing->capacity ? 2 * zeroing->capacity : 64;
+		void *holes = reallocarray(zeroing->holes, capacity, sizeof(index));
+
+		if (!holes)
+			return -ENOMEM;
+		zeroing->holes = holes;
+		zeroing->capacity = capacity;
+	}
+	zeroing->holes[zeroing->count++] = index;
 	return 0;
 }
 
-static int make_hole(struct cairn_op *op, struct cairn_inode *inode, int64_t index)
+/* Finds all that is to be zeroed and loads the edges; nothing is zeroed yet. */
+static int plan_zeroing(struct cairn_op *op, struct cairn_inode *inode, int64_t offset, int64_t end,
+			struct zeroing *zeroing)
+{
+	int64_t chunk_size = (int64_t)op->core->store->chunk_size;
+	int r;
+
+	for (int64_t at = offset; at < end;) {
+		struct piece piece = piece_at(op, at, end);
+		int64_t found = piece.index;
+
+		if (piece.from > 0 || piece.to < chunk_len(op, inode, piece.index)) {
+			zeroing->part[zeroing->edges] = piece;
+			r = take_chunk(op, inode, piece.index, &zeroing->edge[zeroing->edges++]);
+			if (r < 0)
+				return r;
+			at += (int64_t)(piece.to - piece.from);
+			continue;
+		}
+		/* On to the next chunk that exists: the range may span the whole number line. */
+		r = cairn_data_next(op->core, inode, &found);
+		if (r == -ENXIO || (r == 0 && found > (end - 1) / chunk_size))
+			return 0;
+		if (r < 0)
+			return r;
+		piece = piece_at(op, MAX(at, found * chunk_size), end);
+		if (piece.to >= chunk_len(op, inode, found)) {
+			r = add_hole(zeroing, found);
+			if (r < 0)
+				return r;
+			if (found == (end - 1) / chunk_size)
+				return 0;
+			found++;
+		}
+		at = found * chunk_size;
+	}
+	return 0;
+}
+
+/* Makes sure that every hole has a record, of what is there now. */
+static int prepare_holes(struct cairn_op *op, struct cairn_inode *inode,
+			 const struct zeroing *zeroing)
 {
 	struct cairn_delta *delta = inode->delta[op->seq & 1];
-	struct cairn_delta_chunk *chunk = cairn_delta_find_chunk(delta, index);
+	struct cairn_delta_chunk *chunk;
+	int r;
 
-	if (!chunk)
-		chunk = cairn_delta_add_chunk(delta, index);
-	if (!chunk)
-		return -ENOMEM;
-	cairn_delta_make_hole(delta, chunk);
+	for (size_t i = 0; i < zeroing->count; i++) {
+		chunk = cairn_delta_find_chunk(delta, zeroing->holes[i]);
+		if (chunk)
+			continue;
+		chunk = cairn_delta_add_chunk(delta, zeroing->holes[i]);
+		r = chunk ? 0 : -ENOMEM;
+		if (r < 0)
+			return r;
+		chunk->tentative = true;
+	}
 	return 0;
+}
+
+static void drop_tentative_holes(struct cairn_op *op, struct cairn_inode *inode,
+				 const struct zeroing *zeroing)
+{
+	struct cairn_delta *delta = inode->delta[op->seq & 1];
+
+	for (size_t i = 0; i < zeroing->count; i++) {
+		struct cairn_delta_chunk *chunk = cairn_delta_find_chunk(delta, zeroing->holes[i]);
+
+		if (chunk && chunk->tentative)
+			cairn_delta_drop_chunk(delta, chunk);
+	}
+}
+
+/* Cannot fail. */
+static void apply_zeroing(struct cairn_op *op, struct cairn_inode *inode,
+			  const struct zeroing *zeroing)
+{
+	struct cairn_delta *delta = inode->delta[op->seq & 1];
+
+	for (unsigned int i = 0; i < zeroing->edges; i++) {
+		struct cairn_delta_chunk *chunk = zeroing->edge[i];
+		const struct piece *part = &zeroing->part[i];
+
+		if (chunk && part->from < chunk->len)
+			memset(chunk->data + part->from, 0, MIN(part->to, chunk->len) - part->from);
+	}
+	for (size_t i = 0; i < zeroing->count; i++) {
+		struct cairn_delta_chunk *chunk = cairn_delta_find_chunk(delta, zeroing->holes[i]);
+
+		chunk->tentative = false;
+		cairn_delta_make_hole(delta, chunk);
+	}
 }
 
 int cairn_data_zero(struct cairn_op *op, struct cairn_inode *inode, int64_t offset, int64_t size)
 {
-	int64_t chunk_size = (int64_t)op->core->store->chunk_size, end = offset + size;
+	_cleanup_(zeroing_done) struct zeroing zeroing = { 0 };
 	struct cairn_delta *delta;
 	int r;
 
 	r = cairn_op_change(op, inode, &delta);
 	if (r < 0)
 		return r;
-	inode->allocated = -1;
-	for (int64_t at = offset; at < end;) {
-		struct piece piece = piece_at(op, at, end);
-		int64_t found = piece.index;
-
-		if (piece.from > 0 || piece.to < chunk_len(op, inode, piece.index)) {
-			r = zero_part(op, inode, &piece);
-			at += (int64_t)(piece.to - piece.from);
-		} else {
-			/* On to the next chunk that exists: the range may span the whole number
-			 * line. */
-			r = cairn_data_next(op->core, inode, &found);
-			if (r == 0 && found == piece.index)
-				r = make_hole(op, inode, found++);
-			if (r == -ENXIO || (r == 0 && found > (end - 1) / chunk_size))
-				return 0;
-			at = found * chunk_size;
-		}
-		if (r < 0)
-			return r;
+	r = plan_zeroing(op, inode, offset, offset + size, &zeroing);
+	if (r < 0)
+		return r;
+	r = prepare_holes(op, inode, &zeroing);
+	if (r < 0) {
+		drop_tentative_holes(op, inode, &zeroing);
+		return r;
 	}
+	apply_zeroing(op, inode, &zeroing);
+	inode->allocated = -1;
 	return 0;
 }
 

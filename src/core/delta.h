@@ -33,6 +33,7 @@ struct cairn_delta_chunk {
 	size_t len;          /* bytes that are set, at most the chunk size */
 	size_t capacity;     /* bytes allocated */
 	unsigned char *data; /* NULL: a hole, whatever the layers below hold */
+	bool tentative;      /* made for a change that may still fail */
 };
 
 struct cairn_delta_xattr {

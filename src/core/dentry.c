@@ -146,8 +146,21 @@ static int lock_peeked(struct cairn_op *op, struct cairn_place *places, unsigned
 	return 0;
 }
 
+/* Whether the names stand for the same inodes as the last time; remembers them for the next. */
+static bool seen_again(const struct cairn_place *places, unsigned int count, uint64_t *seen)
+{
+	bool same = true;
+
+	for (unsigned int i = 0; i < count; i++) {
+		same &= seen[i] == places[i].dentry.ino;
+		seen[i] = places[i].dentry.ino;
+	}
+	return same;
+}
+
 int cairn_places_lock(struct cairn_op *op, struct cairn_place *places, unsigned int count)
 {
+	uint64_t seen[CAIRN_PLACES_MAX] = { 0 };
 	unsigned int gone = 0;
 	int r;
 
@@ -161,7 +174,8 @@ int cairn_places_lock(struct cairn_op *op, struct cairn_place *places, unsigned 
 			return r;
 		/* An inode may be gone because its entry just went. If the entry stays, it dangles.
 		 */
-		if (r == -ENOENT && ++gone > GONE_MAX)
+		gone = seen_again(places, count, seen) ? gone + 1 : 0;
+		if (r == -ENOENT && gone > GONE_MAX)
 			return -EIO;
 		cairn_op_unlock(op);
 	}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -46,12 +47,31 @@ static int flush_entries(struct cairn_core *core, const struct cairn_delta *delt
 	return 0;
 }
 
-static int by_index(struct cairn_delta_chunk *a, struct cairn_delta_chunk *b)
+static int by_index(const void *a, const void *b)
 {
-	return a->index < b->index ? -1 : a->index > b->index;
+	const struct cairn_delta_chunk *x = *(void *const *)a, *y = *(void *const *)b;
+
+	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* Every chunk but the last is stored whole: peers that join the chunks they find rely on it. */
+/* The chunks of a delta in order, as a new array; readers may be walking the table itself. NULL: no
+ * memory. */
+static struct cairn_delta_chunk **chunks_in_order(const struct cairn_delta *delta)
+{
+	size_t count = HASH_COUNT(delta->chunks), i = 0;
+	struct cairn_delta_chunk *chunk, *next;
+	struct cairn_delta_chunk **chunks = reallocarray(NULL, count + 1, sizeof(void *));
+
+	if (!chunks)
+		return NULL;
+	HASH_ITER (hh, delta->chunks, chunk, next)
+		chunks[i++] = chunk;
+	if (count > 1)
+		qsort(chunks, count, sizeof(void *), by_index);
+	return chunks;
+}
+
+/* A chunk is stored as far as the file goes: peers that join the chunks they find rely on it. */
 static int flush_data_chunk(struct cairn_core *core, const struct cairn_delta *delta,
 			    const struct cairn_delta_chunk *chunk)
 {
@@ -59,20 +79,22 @@ static int flush_data_chunk(struct cairn_core *core, const struct cairn_delta *d
 	const void *data = chunk->data;
 	size_t len = chunk->len;
 
-	if (chunk->index < delta->attr.size / chunk_size && len < core->store->chunk_size) {
+	size_t want = (size_t)MAX(MIN(chunk_size, delta->attr.size - chunk->index * chunk_size), 0);
+
+	if (len < want) {
 		memcpy(core->writer.scratch, chunk->data, len);
-		memset((char *)core->writer.scratch + len, 0, core->store->chunk_size - len);
+		memset((char *)core->writer.scratch + len, 0, want - len);
 		data = core->writer.scratch;
-		len = core->store->chunk_size;
 	}
+	len = want;
 	return core->store->ops->data_put(core->store, delta->attr.ino, chunk->index, data, len);
 }
 
-static int flush_chunks(struct cairn_core *core, struct cairn_delta *delta)
+static int flush_chunks(struct cairn_core *core, const struct cairn_delta *delta)
 {
+	_cleanup_(cairn_freep) struct cairn_delta_chunk **chunks = NULL;
 	const struct cairn_store_ops *ops = core->store->ops;
 	int64_t chunk_size = (int64_t)core->store->chunk_size;
-	struct cairn_delta_chunk *chunk, *next;
 	int r;
 
 	if (delta->resized && !delta->create) {
@@ -81,12 +103,14 @@ static int flush_chunks(struct cairn_core *core, struct cairn_delta *delta)
 		if (r < 0)
 			return r;
 	}
-	HASH_SRT(hh, delta->chunks, by_index);
-	HASH_ITER (hh, delta->chunks, chunk, next) {
-		if (chunk->len > 0)
-			r = flush_data_chunk(core, delta, chunk);
+	chunks = chunks_in_order(delta);
+	if (!chunks)
+		return -ENOMEM;
+	for (size_t i = 0; i < HASH_COUNT(delta->chunks); i++) {
+		if (chunks[i]->len > 0)
+			r = flush_data_chunk(core, delta, chunks[i]);
 		else
-			r = ops->data_delete(core->store, delta->attr.ino, chunk->index);
+			r = ops->data_delete(core->store, delta->attr.ino, chunks[i]->index);
 		if (r < 0)
 			return r;
 	}
@@ -111,7 +135,7 @@ static int flush_xattrs(struct cairn_core *core, const struct cairn_delta *delta
 	return 0;
 }
 
-static int flush_delta(struct cairn_core *core, struct cairn_delta *delta)
+static int flush_delta(struct cairn_core *core, const struct cairn_delta *delta)
 {
 	const struct cairn_store_ops *ops = core->store->ops;
 	int r;

@@ -229,6 +229,17 @@ int cairn_inode_attr(struct cairn_core *core, struct cairn_inode *inode, struct 
 	return 0;
 }
 
+struct cairn_attr cairn_inode_changed_attr(struct cairn_core *core, struct cairn_inode *inode)
+{
+	struct cairn_attr attr;
+
+	if (cairn_inode_attr(core, inode, &attr) < 0) {
+		attr = inode->attr;
+		attr.allocated = attr.size;
+	}
+	return attr;
+}
+
 /* Fills an inode that is in the table already, so that nobody can change it meanwhile: they
  * wait for the lock that we hold. That is also why the hint is judged only here. */
 static int load(struct cairn_core *core, struct cairn_inode *inode,

@@ -79,6 +79,8 @@ static inline int cairn_inode_usable(const struct cairn_inode *inode)
 
 /* The attributes of an inode whose lock is held, with what they leave to be computed. */
 int cairn_inode_attr(struct cairn_core *core, struct cairn_inode *inode, struct cairn_attr *ret);
+/* The same for the answer to a change that is made already, and must not fail for it any more. */
+struct cairn_attr cairn_inode_changed_attr(struct cairn_core *core, struct cairn_inode *inode);
 
 /* The newest attributes without bringing the inode into core if `hint` will do. */
 int cairn_inode_peek(struct cairn_core *core, uint64_t ino, const struct cairn_attr_hint *hint,

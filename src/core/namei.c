@@ -160,6 +160,19 @@ static void unmake_inode(struct cairn_op *op, struct cairn_inode *inode)
 	inode->dead = true;
 }
 
+/* Ends an operation that made an entry, and hands the pin of its inode to the caller. Who is told
+ * of an error gets none, even if the entry is there. */
+static int answer_entry(struct cairn_op *op, const struct cairn_attr *attr, struct cairn_attr *ret)
+{
+	int r = cairn_op_finish(op);
+
+	if (r < 0)
+		cairn_core_forget(op->core, attr->ino, 1);
+	else
+		*ret = *attr;
+	return r;
+}
+
 static int make_entry(struct cairn_core *core, const struct make *make, uint64_t parent,
 		      const char *name, struct cairn_attr *ret)
 {
@@ -198,10 +211,7 @@ static int make_entry(struct cairn_core *core, const struct make *make, uint64_t
 	cairn_attr_touch(dir, &op.now);
 	attr = inode->attr;
 	attr.allocated = attr.size;
-	r = cairn_op_finish(&op);
-	if (r == 0)
-		*ret = attr;
-	return r;
+	return answer_entry(&op, &attr, ret);
 }
 
 int cairn_core_mknod(struct cairn_core *core, const struct cairn_caller *caller, uint64_t parent,
@@ -300,11 +310,6 @@ int cairn_core_link(struct cairn_core *core, uint64_t ino, uint64_t parent, cons
 	inodes[0]->attr.nlink++;
 	inodes[0]->attr.ctime = op.now;
 	cairn_attr_touch(inodes[1], &op.now);
-	r = cairn_inode_attr(core, inodes[0], &attr);
-	if (r < 0)
-		return r;
-	r = cairn_op_finish(&op);
-	if (r == 0)
-		*ret = attr;
-	return r;
+	attr = cairn_inode_changed_attr(core, inodes[0]);
+	return answer_entry(&op, &attr, ret);
 }

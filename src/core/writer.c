@@ -328,7 +328,7 @@ static struct todo look(struct cairn_core *core)
 	return (struct todo){
 		.stop = w->stop,
 		.lease = w->want_lease || lease_wanted(core),
-		.commit = w->stop || w->waiting > 0 || w->want_commit > w->committed ||
+		.commit = w->stop || w->want_commit > w->committed ||
 			  (w->deadline && (now >= w->deadline || batch_is_large(core, core->seq))),
 		.sync = w->want_sync > w->synced,
 		.poll = now >= w->next_poll || w->want_poll > w->polled,
@@ -418,6 +418,17 @@ static int work(struct cairn_core *core, const struct todo *todo)
 	return 0;
 }
 
+/* After a batch that is lost nothing newer may be written: the store holds a prefix. */
+static void give_up(struct cairn_core *core)
+{
+	struct cairn_batch *batch;
+	uint64_t seq;
+
+	batch = swap(core, &seq);
+	cairn_flush_mourn(core, batch);
+	cairn_flush_drop(core, batch);
+}
+
 static void *run(void *arg)
 {
 	struct cairn_core *core = arg;
@@ -426,7 +437,9 @@ static void *run(void *arg)
 	do {
 		todo = wait_for_work(core);
 		core->writer.result = work(core, &todo);
-	} while (!todo.stop);
+		if (core->writer.result < 0)
+			give_up(core);
+	} while (!todo.stop && core->writer.result == 0);
 	return NULL;
 }
 
@@ -539,7 +552,6 @@ int cairn_writer_admit(struct cairn_core *core, bool numbers)
 	int r = 0;
 
 	pthread_mutex_lock(&w->lock);
-	w->waiting++;
 	for (;;) {
 		bool lease = numbers && lease_is_short(core);
 
@@ -552,7 +564,6 @@ int cairn_writer_admit(struct cairn_core *core, bool numbers)
 		pthread_cond_signal(&w->work);
 		pthread_cond_wait(&w->done, &w->lock);
 	}
-	w->waiting--;
 	pthread_mutex_unlock(&w->lock);
 	return r;
 }

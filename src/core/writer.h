@@ -33,7 +33,6 @@ struct cairn_writer {
 	uint64_t want_poll;   /* calls of cairn_core_refresh() */
 	bool committing;      /* a batch is being written; the look at others comes with it */
 	uint64_t polled;      /* the last of them that was answered */
-	unsigned int waiting; /* callers that wait for room */
 
 	/* Why the last attempt failed; 0 when it did not, or found the database busy. Written by
 	 * the writer, read by anyone. */
