@@ -33,10 +33,9 @@ void cairn_negotiate(struct cairn_session *session, struct fuse_conn_info *conn)
 		turn_on(conn, FUSE_CAP_CACHE_SYMLINKS);
 	session->no_open = quiet && conn->capable & FUSE_CAP_NO_OPEN_SUPPORT &&
 			   conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
-	/* A kernel that does not ask at open(2) cannot pass O_TRUNC along; it sends a SETATTR
-	 * instead. */
-	if (session->no_open)
-		conn->want &= ~(unsigned int)FUSE_CAP_ATOMIC_O_TRUNC;
+	/* O_TRUNC comes as a SETATTR of its own, so that it does not get lost with an open that is
+	 * not sent. */
+	conn->want &= ~(unsigned int)FUSE_CAP_ATOMIC_O_TRUNC;
 
 	/* Splicing moves pages, and ours are copied to and from SQLite anyway. */
 	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |

@@ -32,7 +32,7 @@ run_seed() {
 }
 
 scratch
-will_mount "$scratch/fixed/mount" "$scratch/random/mount"
+will_mount "$scratch"/{fixed,random,relatime,writeback,commit}/mount
 if [ -n "${SEED:-}" ]; then
 	check "seed $SEED" run_seed fixed "$SEED"
 else
@@ -40,5 +40,9 @@ else
 	check "seed 20 with xattr" run_seed fixed 20
 	echo "# to repeat the next one: SEED=$random_seed"
 	check "random seed $random_seed" run_seed random "$random_seed"
+	ops=$((ops / 4))
+	check "relatime" run_seed relatime 21 xattr,relatime
+	check "writeback cache" run_seed writeback 22 xattr,writeback_cache
+	check "durability=commit" run_seed commit 23 xattr,durability=commit
 fi
 finish
