@@ -5,21 +5,9 @@
 #include "core/attr.h"
 #include "core/data.h"
 #include "core/dentry.h"
-#include "core/foreign.h"
 #include "core/internal.h"
 #include "core/space.h"
 #include "util/clock.h"
-
-/* A core that is read-only has no writer thread to look; then it is done here, by one at a time. */
-static int refresh_read_only(struct cairn_core *core)
-{
-	int r;
-
-	pthread_mutex_lock(&core->writer.lock);
-	r = cairn_foreign_poll(core);
-	pthread_mutex_unlock(&core->writer.lock);
-	return r;
-}
 
 /* cairn_core_refresh() does not wait for a commit that is under way. Here it is waited for: what
  * it has yet to drop is what the caller must not see. */
@@ -30,8 +18,6 @@ int cairn_engine_refresh(struct cairn_core *core, unsigned int timeout_ms)
 	uint64_t ticket;
 	int rc = 0;
 
-	if (!w->started)
-		return refresh_read_only(core);
 	pthread_mutex_lock(&w->lock);
 	ticket = ++w->want_poll;
 	pthread_cond_signal(&w->work);

@@ -71,7 +71,8 @@ static bool is_last(const struct walk *walk, size_t len)
 	return walk->rest[len + strspn(walk->rest + len, "/")] == '\0';
 }
 
-/* An entry, without keeping it pinned: whoever finds it gone by the time of its use says -ENOENT. */
+/* An entry, without keeping it pinned: whoever finds it gone by the time of its use says -ENOENT.
+ */
 static int lookup(struct walk *walk)
 {
 	struct cairn_path *path = walk->path;

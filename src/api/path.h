@@ -25,9 +25,9 @@ struct cairn_path {
 	struct cairn_attr attr; /* where found */
 };
 
-/* Resolves `path`. A missing last component is no error: `found` tells. -ENOENT a missing directory,
- * or the empty path; -ENOTDIR, -ELOOP, -ENAMETOOLONG. To be freed with cairn_path_done(), also
- * after a failure. */
+/* Resolves `path`. A missing last component is no error: `found` tells. -ENOENT a missing
+ * directory, or the empty path; -ENOTDIR, -ELOOP, -ENAMETOOLONG. To be freed with
+ * cairn_path_done(), also after a failure. */
 int cairn_path_resolve(struct cairn_core *core, const char *path, enum cairn_path_end end,
 		       struct cairn_path *ret);
 /* The same, and -ENOENT where nothing is found. */

@@ -22,12 +22,12 @@ struct cairn_turn {
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* held or taking changed */
-	bool held;		/* all below guarded by lock */
-	bool taking;		/* a thread is waiting for the other processes */
-	unsigned int users;	/* calls that share the turn */
-	uint64_t since;		/* when it was taken, monotonic ns */
-	unsigned int failures;	/* how often it was not to be had */
-	int error;		/* why, the last time */
+	bool held;              /* all below guarded by lock */
+	bool taking;            /* a thread is waiting for the other processes */
+	unsigned int users;     /* calls that share the turn */
+	uint64_t since;         /* when it was taken, monotonic ns */
+	unsigned int failures;  /* how often it was not to be had */
+	int error;              /* why, the last time */
 };
 
 /* Without turns: entering one does nothing. */

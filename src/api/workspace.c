@@ -102,6 +102,7 @@ static int open_parts(struct cairnfs *ws, const char *path, const struct cairnfs
 	int r;
 
 	core_options.read_only = ws->read_only;
+	core_options.keep_orphans = true; /* a mount may have them open */
 	core_options.atime = ws->update_atime ? CAIRN_RELATIME : CAIRN_NOATIME;
 	r = open_store(path, &store_options, &store, err);
 	if (r < 0)

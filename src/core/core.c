@@ -79,7 +79,7 @@ static int reap_orphans(struct cairn_core *core)
 	struct orphans orphans = { 0 };
 	int r;
 
-	if (core->options.read_only)
+	if (core->options.read_only || core->options.keep_orphans)
 		return 0;
 	r = cairn_reading(&core->readers, &reading);
 	if (r < 0)

@@ -23,6 +23,9 @@ enum cairn_durability {
 
 struct cairn_core_options {
 	bool read_only;
+	/* Leave inodes alone that were unlinked while in use: a mount in another process may still
+	 * use them. For whoever does not hold the mark of the workspace. */
+	bool keep_orphans;
 	enum cairn_atime atime;
 	enum cairn_durability durability;
 	unsigned int commit_interval_ms; /* longest time a change waits for its commit to begin */
