@@ -33,7 +33,8 @@ static void trim_ops(struct cairn_session *session)
 		session->ops.listxattr = NULL;
 		session->ops.removexattr = NULL;
 	}
-	/* What the kernel gathers may lie where holes are; its own answer knows none, and is right. */
+	/* What the kernel gathers may lie where holes are; its own answer knows none, and is right.
+	 */
 	if (session->options.writeback_cache == CAIRN_ON)
 		session->ops.lseek = NULL;
 }

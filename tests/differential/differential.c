@@ -42,7 +42,7 @@ static void die(const char *what)
  * without the capability both do the same. */
 static void drop_cap_fsetid(void)
 {
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
 	if (syscall(SYS_capget, &header, data) < 0)
@@ -79,7 +79,7 @@ static void prepare_side(struct side *side)
 /* The two roots begin alike. */
 static void reset_root(const struct side *side)
 {
-	static const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	static const struct timespec times[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
 
 	if (fchown(side->root_fd, geteuid(), getegid()) < 0 || fchmod(side->root_fd, 0755) < 0 ||
 	    futimens(side->root_fd, times) < 0)
@@ -288,15 +288,15 @@ static uint64_t parse_number(const char *text)
 static void parse_options(int argc, char **argv, struct options *o, struct world *world)
 {
 	static const struct option longs[] = {
-		{"dir-a", required_argument, NULL, 'a'},
-		{"dir-b", required_argument, NULL, 'b'},
-		{"seed", required_argument, NULL, 's'},
-		{"ops", required_argument, NULL, 'n'},
-		{"compare-every", required_argument, NULL, 'c'},
-		{"remount-every", required_argument, NULL, 'r'},
-		{"remount-cmd", required_argument, NULL, 'm'},
-		{"xattr", no_argument, NULL, 'x'},
-		{NULL, 0, NULL, 0},
+		{ "dir-a", required_argument, NULL, 'a' },
+		{ "dir-b", required_argument, NULL, 'b' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "ops", required_argument, NULL, 'n' },
+		{ "compare-every", required_argument, NULL, 'c' },
+		{ "remount-every", required_argument, NULL, 'r' },
+		{ "remount-cmd", required_argument, NULL, 'm' },
+		{ "xattr", no_argument, NULL, 'x' },
+		{ NULL, 0, NULL, 0 },
 	};
 
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;)
@@ -343,8 +343,8 @@ static void free_history(struct history *history)
 int main(int argc, char **argv)
 {
 	static struct world world;
-	struct options o = {.ops = 20000, .compare_every = 500, .remount_every = 5000};
-	struct history history = {.n = 0};
+	struct options o = { .ops = 20000, .compare_every = 500, .remount_every = 5000 };
+	struct history history = { .n = 0 };
 	bool good;
 
 	clock_gettime(CLOCK_REALTIME, &world.start);

@@ -66,7 +66,7 @@ static const char *draw_name(struct world *world)
 
 static void draw_path(struct world *world, char *path)
 {
-	static const uint64_t depths[] = {1, 1, 1, 2, 2, 3};
+	static const uint64_t depths[] = { 1, 1, 1, 2, 2, 3 };
 	const char *known = world->known[draw_number(world, N_KNOWN)];
 	uint64_t depth = depths[draw_number(world, ARRAY_SIZE(depths))];
 	size_t used = 0;
@@ -90,7 +90,7 @@ static void draw_path(struct world *world, char *path)
 
 static int64_t draw_offset(struct world *world)
 {
-	static const int64_t edges[] = {4096, 32768, 65536};
+	static const int64_t edges[] = { 4096, 32768, 65536 };
 	int64_t edge = edges[draw_number(world, ARRAY_SIZE(edges))];
 
 	switch (draw_number(world, 8)) {
@@ -128,7 +128,7 @@ static size_t draw_length(struct world *world)
 
 static int draw_open_flags(struct world *world)
 {
-	static const int accesses[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR};
+	static const int accesses[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR };
 	int flags = accesses[draw_number(world, ARRAY_SIZE(accesses))];
 
 	flags |= one_in(world, 2) ? O_CREAT : 0;
@@ -148,7 +148,7 @@ static int draw_open_flags(struct world *world)
 /* Times lie between 1970 and 2020: before the test, so that they can be told from "now". */
 static struct timespec draw_time(struct world *world)
 {
-	struct timespec t = {.tv_nsec = (long)draw_number(world, 1000 * 1000 * 1000)};
+	struct timespec t = { .tv_nsec = (long)draw_number(world, 1000 * 1000 * 1000) };
 
 	t.tv_sec = (time_t)draw_number(world, UINT64_C(1577836800));
 	if (one_in(world, 6))
@@ -160,7 +160,7 @@ static struct timespec draw_time(struct world *world)
 
 static uint32_t draw_owner(struct world *world)
 {
-	static const uint32_t owners[] = {0, 1, 1000, 65534, UINT32_MAX};
+	static const uint32_t owners[] = { 0, 1, 1000, 65534, UINT32_MAX };
 	uint64_t i = draw_number(world, ARRAY_SIZE(owners) + 1);
 
 	return i < ARRAY_SIZE(owners) ? owners[i] : (uint32_t)geteuid();

@@ -238,7 +238,7 @@ static void print_directory(struct tree *tree, int dir_fd, const char *name, con
 
 char *print_tree(const struct world *world, const struct side *side)
 {
-	struct tree tree = {.world = world, .side = side};
+	struct tree tree = { .world = world, .side = side };
 	char *text = NULL;
 	size_t size = 0;
 	mode_t mode;
@@ -386,7 +386,7 @@ static bool probe_fallocate(int dir_fd, int mode)
 
 static bool probe_dir_nlink(int dir_fd)
 {
-	struct stat st = {0};
+	struct stat st = { 0 };
 
 	mkdirat(dir_fd, "probe", 0700);
 	mkdirat(dir_fd, "probe/sub", 0700);

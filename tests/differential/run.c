@@ -177,11 +177,11 @@ static void run_ftruncate(struct side *side, const struct op *op, struct outcome
 	settle(out, ftruncate(side->slots[op->slot], op->offset));
 }
 
-/* An empty file truncated to nothing: POSIX has the times move, ext4 leaves them, and FUSE cannot tell
- * it from O_TRUNC, which moves them everywhere. So they are set here. */
+/* An empty file truncated to nothing: POSIX has the times move, ext4 leaves them, and FUSE cannot
+ * tell it from O_TRUNC, which moves them everywhere. So they are set here. */
 static void run_truncate(struct side *side, const struct op *op, struct outcome *out)
 {
-	static const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	static const struct timespec times[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
 	char path[PATH_LEN + 256];
 
 	full_path(side, op->path, path);
@@ -193,7 +193,7 @@ static void run_truncate(struct side *side, const struct op *op, struct outcome 
 /* Kernels and file systems disagree on which modes move the times, so they are set here. */
 static void run_fallocate(struct side *side, const struct op *op, struct outcome *out)
 {
-	static const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	static const struct timespec times[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
 	int fd = side->slots[op->slot];
 	struct stat st;
 
@@ -454,8 +454,8 @@ static void run_removexattr(struct side *side, const struct op *op, struct outco
 	settle(out, lremovexattr(path, op->path2));
 }
 
-static const int lseek_flags[] = {SEEK_SET, SEEK_CUR, SEEK_END};
-static const int mmap_flags[] = {PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE};
+static const int lseek_flags[] = { SEEK_SET, SEEK_CUR, SEEK_END };
+static const int mmap_flags[] = { PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE };
 static const int rename_flags[] = {
 	0, 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_NOREPLACE | RENAME_EXCHANGE,
 };
@@ -467,56 +467,56 @@ static const int fallocate_flags[] = {
 	FALLOC_FL_ZERO_RANGE,
 	FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
 };
-static const int link_flags[] = {0, 0, AT_SYMLINK_FOLLOW};
-static const int mknod_flags[] = {S_IFIFO, S_IFIFO, S_IFREG, S_IFSOCK, S_IFCHR, S_IFBLK};
-static const int stat_flags[] = {0, AT_SYMLINK_NOFOLLOW};
-static const int access_flags[] = {F_OK, R_OK, W_OK, X_OK, R_OK | W_OK | X_OK};
-static const int xattr_flags[] = {0, 0, XATTR_CREATE, XATTR_REPLACE};
+static const int link_flags[] = { 0, 0, AT_SYMLINK_FOLLOW };
+static const int mknod_flags[] = { S_IFIFO, S_IFIFO, S_IFREG, S_IFSOCK, S_IFCHR, S_IFBLK };
+static const int stat_flags[] = { 0, AT_SYMLINK_NOFOLLOW };
+static const int access_flags[] = { F_OK, R_OK, W_OK, X_OK, R_OK | W_OK | X_OK };
+static const int xattr_flags[] = { 0, 0, XATTR_CREATE, XATTR_REPLACE };
 
 #define FLAGS(f)  (f), ARRAY_SIZE(f)
 #define NO_FLAGS  NULL, 0
 #define SLOT_DATA (USES_SLOT | USES_OFFSET | USES_LENGTH)
 
 const struct op_type op_types[] = {
-	{"open", 90, USES_PATH | USES_SLOT | USES_FLAGS | USES_MODE | FREE_SLOT, NO_FLAGS,
-	 run_open},
-	{"close", 20, USES_SLOT, NO_FLAGS, run_close},
-	{"read", 40, USES_SLOT | USES_LENGTH, NO_FLAGS, run_read},
-	{"pread", 40, SLOT_DATA, NO_FLAGS, run_pread},
-	{"write", 40, USES_SLOT | USES_LENGTH, NO_FLAGS, run_write},
-	{"pwrite", 50, SLOT_DATA, NO_FLAGS, run_pwrite},
-	{"lseek", 20, USES_SLOT | USES_OFFSET | USES_FLAGS, FLAGS(lseek_flags), run_lseek},
-	{"seek-holes", 20, USES_SLOT | USES_OFFSET, NO_FLAGS, run_seek_holes},
-	{"ftruncate", 20, USES_SLOT | USES_OFFSET, NO_FLAGS, run_ftruncate},
-	{"truncate", 20, USES_PATH | USES_OFFSET, NO_FLAGS, run_truncate},
-	{"fallocate", 30, SLOT_DATA | USES_FLAGS | IS_FALLOCATE, FLAGS(fallocate_flags),
-	 run_fallocate},
-	{"fsync", 5, USES_SLOT, NO_FLAGS, run_fsync},
-	{"copy_file_range", 20, SLOT_DATA | USES_SLOT2, NO_FLAGS, run_copy_file_range},
-	{"mmap", 20, SLOT_DATA | USES_FLAGS, FLAGS(mmap_flags), run_mmap},
-	{"mkdir", 60, USES_PATH | USES_MODE, NO_FLAGS, run_mkdir},
-	{"rmdir", 40, USES_PATH, NO_FLAGS, run_rmdir},
-	{"unlink", 60, USES_PATH, NO_FLAGS, run_unlink},
-	{"rename", 90, USES_PATH | USES_PATH2 | USES_FLAGS | IS_RENAME, FLAGS(rename_flags),
-	 run_rename},
-	{"link", 40, USES_PATH | USES_PATH2 | USES_FLAGS, FLAGS(link_flags), run_link},
-	{"symlink", 30, USES_PATH | USES_TARGET, NO_FLAGS, run_symlink},
-	{"readlink", 10, USES_PATH, NO_FLAGS, run_readlink},
-	{"mknod", 20, USES_PATH | USES_FLAGS | USES_MODE, FLAGS(mknod_flags), run_mknod},
-	{"chmod", 30, USES_PATH | USES_MODE, NO_FLAGS, run_chmod},
-	{"fchmod", 10, USES_SLOT | USES_MODE, NO_FLAGS, run_fchmod},
-	{"chown", 30, USES_PATH | USES_OWNER, NO_FLAGS, run_chown},
-	{"utimens", 60, USES_PATH | USES_TIMES, NO_FLAGS, run_utimens},
-	{"stat", 30, USES_PATH | USES_FLAGS, FLAGS(stat_flags), run_stat},
-	{"access", 10, USES_PATH | USES_FLAGS, FLAGS(access_flags), run_access},
-	{"readdir", 30, USES_PATH, NO_FLAGS, run_readdir},
-	{"readdir-open", 10, USES_SLOT, NO_FLAGS, run_readdir_slot},
-	{"remove-tree", 2, USES_PATH, NO_FLAGS, run_remove_tree},
-	{"statvfs", 2, 0, NO_FLAGS, run_statvfs},
-	{"setxattr", 30, USES_PATH | USES_XATTR | USES_LENGTH | USES_FLAGS, FLAGS(xattr_flags),
-	 run_setxattr},
-	{"getxattr", 20, USES_PATH | USES_XATTR | USES_LENGTH, NO_FLAGS, run_getxattr},
-	{"removexattr", 20, USES_PATH | USES_XATTR, NO_FLAGS, run_removexattr},
+	{ "open", 90, USES_PATH | USES_SLOT | USES_FLAGS | USES_MODE | FREE_SLOT, NO_FLAGS,
+	  run_open },
+	{ "close", 20, USES_SLOT, NO_FLAGS, run_close },
+	{ "read", 40, USES_SLOT | USES_LENGTH, NO_FLAGS, run_read },
+	{ "pread", 40, SLOT_DATA, NO_FLAGS, run_pread },
+	{ "write", 40, USES_SLOT | USES_LENGTH, NO_FLAGS, run_write },
+	{ "pwrite", 50, SLOT_DATA, NO_FLAGS, run_pwrite },
+	{ "lseek", 20, USES_SLOT | USES_OFFSET | USES_FLAGS, FLAGS(lseek_flags), run_lseek },
+	{ "seek-holes", 20, USES_SLOT | USES_OFFSET, NO_FLAGS, run_seek_holes },
+	{ "ftruncate", 20, USES_SLOT | USES_OFFSET, NO_FLAGS, run_ftruncate },
+	{ "truncate", 20, USES_PATH | USES_OFFSET, NO_FLAGS, run_truncate },
+	{ "fallocate", 30, SLOT_DATA | USES_FLAGS | IS_FALLOCATE, FLAGS(fallocate_flags),
+	  run_fallocate },
+	{ "fsync", 5, USES_SLOT, NO_FLAGS, run_fsync },
+	{ "copy_file_range", 20, SLOT_DATA | USES_SLOT2, NO_FLAGS, run_copy_file_range },
+	{ "mmap", 20, SLOT_DATA | USES_FLAGS, FLAGS(mmap_flags), run_mmap },
+	{ "mkdir", 60, USES_PATH | USES_MODE, NO_FLAGS, run_mkdir },
+	{ "rmdir", 40, USES_PATH, NO_FLAGS, run_rmdir },
+	{ "unlink", 60, USES_PATH, NO_FLAGS, run_unlink },
+	{ "rename", 90, USES_PATH | USES_PATH2 | USES_FLAGS | IS_RENAME, FLAGS(rename_flags),
+	  run_rename },
+	{ "link", 40, USES_PATH | USES_PATH2 | USES_FLAGS, FLAGS(link_flags), run_link },
+	{ "symlink", 30, USES_PATH | USES_TARGET, NO_FLAGS, run_symlink },
+	{ "readlink", 10, USES_PATH, NO_FLAGS, run_readlink },
+	{ "mknod", 20, USES_PATH | USES_FLAGS | USES_MODE, FLAGS(mknod_flags), run_mknod },
+	{ "chmod", 30, USES_PATH | USES_MODE, NO_FLAGS, run_chmod },
+	{ "fchmod", 10, USES_SLOT | USES_MODE, NO_FLAGS, run_fchmod },
+	{ "chown", 30, USES_PATH | USES_OWNER, NO_FLAGS, run_chown },
+	{ "utimens", 60, USES_PATH | USES_TIMES, NO_FLAGS, run_utimens },
+	{ "stat", 30, USES_PATH | USES_FLAGS, FLAGS(stat_flags), run_stat },
+	{ "access", 10, USES_PATH | USES_FLAGS, FLAGS(access_flags), run_access },
+	{ "readdir", 30, USES_PATH, NO_FLAGS, run_readdir },
+	{ "readdir-open", 10, USES_SLOT, NO_FLAGS, run_readdir_slot },
+	{ "remove-tree", 2, USES_PATH, NO_FLAGS, run_remove_tree },
+	{ "statvfs", 2, 0, NO_FLAGS, run_statvfs },
+	{ "setxattr", 30, USES_PATH | USES_XATTR | USES_LENGTH | USES_FLAGS, FLAGS(xattr_flags),
+	  run_setxattr },
+	{ "getxattr", 20, USES_PATH | USES_XATTR | USES_LENGTH, NO_FLAGS, run_getxattr },
+	{ "removexattr", 20, USES_PATH | USES_XATTR, NO_FLAGS, run_removexattr },
 };
 
 const uint32_t n_op_types = ARRAY_SIZE(op_types);

@@ -22,7 +22,7 @@ enum {
 	DAEMON_GRACE_MS = 10000, /* what a daemon whose mount is gone gets to end by itself */
 };
 
-struct fixture fx = {.guard_pipe = -1};
+struct fixture fx = { .guard_pipe = -1 };
 
 /* Ends the test as failed. Works in .init too, where an assertion would crash. */
 __attribute__((format(printf, 1, 2), noreturn)) static void give_up(const char *format, ...)
@@ -196,7 +196,7 @@ static bool runs_our_binary(pid_t pid)
 /* A pidfd tells when the last thread is gone, and with it the descriptors and their locks. */
 bool fx_daemon_ends(pid_t pid)
 {
-	struct pollfd poll_fd = {.events = POLLIN};
+	struct pollfd poll_fd = { .events = POLLIN };
 	bool ended;
 
 	poll_fd.fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -231,7 +231,7 @@ static bool find_mount(const char *dir, bool below, char ret_path[PATH_MAX])
 
 bool fx_is_mounted(void)
 {
-	return find_mount(fx.mnt, false, (char[PATH_MAX]){0});
+	return find_mount(fx.mnt, false, (char[PATH_MAX]){ 0 });
 }
 
 static void wait_for_program(pid_t pid)
@@ -259,7 +259,7 @@ static void detach(const char *dir, bool below)
 		if (geteuid() == 0)
 			umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
 		else
-			run_quietly((char *const[]){"fusermount3", "-uzq", path, NULL});
+			run_quietly((char *const[]){ "fusermount3", "-uzq", path, NULL });
 	}
 }
 
@@ -270,7 +270,7 @@ void fx_detach(void)
 
 static void remove_everything(void)
 {
-	run_quietly((char *const[]){"rm", "-rf", "--one-file-system", "--", fx.tmp, NULL});
+	run_quietly((char *const[]){ "rm", "-rf", "--one-file-system", "--", fx.tmp, NULL });
 }
 
 /* The guard: waits for the end of the test, however it comes, and clears up what is left. */
@@ -278,7 +278,7 @@ static void remove_everything(void)
 /* The daemons of every workspace in the temporary directory, as many as fit. */
 static size_t find_daemons(pid_t *ret_pids, size_t max)
 {
-	glob_t paths = {0};
+	glob_t paths = { 0 };
 	size_t n = 0;
 
 	glob(fx_tmp_path("*-mount"), 0, NULL, &paths);

@@ -79,7 +79,7 @@ void fx_need_cairnfs(void);
 /* Runs a program to its end: arguments up to a NULL; fx_cairnfs puts the binary first. */
 void fx_run(struct output *ret_output, char *const argv[]);
 #define fx_cairnfs(ret_output, ...)                                                                \
-	fx_run(ret_output, (char *const[]){(char *)fx_binary(), __VA_ARGS__, NULL})
+	fx_run(ret_output, (char *const[]){ (char *)fx_binary(), __VA_ARGS__, NULL })
 const char *fx_binary(void);
 
 /* Starts a program with its output going to /dev/null; the caller waits for it. */

@@ -42,7 +42,7 @@ length() {
 
 scripts() {
 	# shellcheck disable=SC2046
-	shellcheck -x $(grep -rlE '^#!/bin/(ba)?sh' scripts tests .ci)
+	shellcheck -x -P SCRIPTDIR -P . -e SC2317,SC1091 $(grep -rlE '^#!/bin/(ba)?sh' scripts tests .ci)
 }
 
 echo 1..4

@@ -13,7 +13,7 @@ enum {
 
 struct stat stat_of(const char *name)
 {
-	struct stat st = {0};
+	struct stat st = { 0 };
 
 	cr_assert_eq(lstat(name, &st), 0, "lstat %.256s: %s", name, strerror(errno));
 	return st;
@@ -21,7 +21,7 @@ struct stat stat_of(const char *name)
 
 struct stat fstat_of(int fd)
 {
-	struct stat st = {0};
+	struct stat st = { 0 };
 
 	cr_assert_eq(fstat(fd, &st), 0, "fstat: %s", strerror(errno));
 	return st;
@@ -69,7 +69,7 @@ bool same_time(struct timespec a, struct timespec b)
 
 void tick(void)
 {
-	struct timespec ts = {.tv_nsec = TICK_NS};
+	struct timespec ts = { .tv_nsec = TICK_NS };
 
 	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
 		;
@@ -235,7 +235,7 @@ static bool is_dot(const char *name)
 
 int list_dir(const char *name, struct listing *ret_listing)
 {
-	struct listing listing = {0};
+	struct listing listing = { 0 };
 	DIR *dir = opendir(name);
 	struct dirent *de;
 
@@ -258,7 +258,7 @@ void free_listing(struct listing *listing)
 	for (size_t i = 0; i < listing->n; i++)
 		free(listing->names[i]);
 	free(listing->names);
-	*listing = (struct listing){0};
+	*listing = (struct listing){ 0 };
 }
 
 size_t times_listed(const struct listing *listing, const char *name)

@@ -339,13 +339,13 @@ Test(attr_users, chown_clears_set_id_bits_of_files_but_not_of_directories)
 
 static int set_times(const char *name, struct timespec atime, struct timespec mtime)
 {
-	return utimensat(AT_FDCWD, name, (struct timespec[]){atime, mtime}, AT_SYMLINK_NOFOLLOW);
+	return utimensat(AT_FDCWD, name, (struct timespec[]){ atime, mtime }, AT_SYMLINK_NOFOLLOW);
 }
 
-static const struct timespec past = {.tv_sec = 1000000000, .tv_nsec = 123456789};
-static const struct timespec old_past = {.tv_sec = 900000000, .tv_nsec = 1};
-static const struct timespec now = {.tv_nsec = UTIME_NOW};
-static const struct timespec omit = {.tv_nsec = UTIME_OMIT};
+static const struct timespec past = { .tv_sec = 1000000000, .tv_nsec = 123456789 };
+static const struct timespec old_past = { .tv_sec = 900000000, .tv_nsec = 1 };
+static const struct timespec now = { .tv_nsec = UTIME_NOW };
+static const struct timespec omit = { .tv_nsec = UTIME_OMIT };
 
 static void assert_times(const char *name, struct timespec atime, struct timespec mtime)
 {
@@ -404,13 +404,13 @@ Test(attr, utimensat_omitting_both_changes_nothing)
 Test(attr, utimensat_refuses_a_fraction_of_a_second_or_more)
 {
 	must(put_text("f", ""));
-	fails_with(EINVAL, set_times("f", (struct timespec){.tv_nsec = 1000000000}, past));
-	fails_with(EINVAL, set_times("f", past, (struct timespec){.tv_nsec = -1}));
+	fails_with(EINVAL, set_times("f", (struct timespec){ .tv_nsec = 1000000000 }, past));
+	fails_with(EINVAL, set_times("f", past, (struct timespec){ .tv_nsec = -1 }));
 }
 
 Test(attr, times_beyond_2038_are_kept)
 {
-	const struct timespec future = {.tv_sec = 5000000000, .tv_nsec = 999999999};
+	const struct timespec future = { .tv_sec = 5000000000, .tv_nsec = 999999999 };
 
 	must(put_text("f", ""));
 	must(set_times("f", future, future));
@@ -420,7 +420,7 @@ Test(attr, times_beyond_2038_are_kept)
 
 Test(attr, times_before_1970_become_1970)
 {
-	const struct timespec before = {.tv_sec = -100, .tv_nsec = 5}, epoch = {0};
+	const struct timespec before = { .tv_sec = -100, .tv_nsec = 5 }, epoch = { 0 };
 
 	fx_need_cairnfs();
 	must(put_text("f", ""));
@@ -482,7 +482,7 @@ Test(attr, an_explicit_mtime_after_a_write_stays)
 	int fd = must(open("f", O_CREAT | O_RDWR, 0644));
 
 	must(write_at(fd, 0, "content", 7));
-	must(futimens(fd, (struct timespec[]){past, past}));
+	must(futimens(fd, (struct timespec[]){ past, past }));
 	assert_times("f", past, past);
 	must(close(fd));
 	assert_times("f", past, past);

@@ -21,7 +21,7 @@ TestSuite(limits, .init = setup_for_own_mount, .fini = fx_teardown, .timeout = 6
 enum { MIB = 1 << 20 };
 
 /* What a chunk or a page could be, so that the edges of every plausible one are crossed. */
-static const size_t edges[] = {4096, 65536, 131072, 262144, MIB};
+static const size_t edges[] = { 4096, 65536, 131072, 262144, MIB };
 enum { N_EDGES = sizeof(edges) / sizeof(*edges) };
 
 Test(data, sizes_around_every_edge_read_back)
@@ -150,8 +150,8 @@ Test(data, reads_stop_at_the_end)
 Test(data, vectored_io_keeps_the_order)
 {
 	char a[3], b[4];
-	struct iovec out[] = {{"abc", 3}, {"", 0}, {"defg", 4}};
-	struct iovec in[] = {{a, 3}, {b, 4}};
+	struct iovec out[] = { { "abc", 3 }, { "", 0 }, { "defg", 4 } };
+	struct iovec in[] = { { a, 3 }, { b, 4 } };
 	int fd = must(open("f", O_CREAT | O_RDWR, 0644));
 
 	cr_assert_eq(pwritev(fd, out, 3, 65533), 7);
@@ -181,7 +181,9 @@ Test(data, writing_beyond_the_end_makes_zeros)
 
 Test(data, what_a_shrink_cut_off_never_comes_back)
 {
-	static const off_t cuts[] = {0, 1, 4095, 4096, 65535, 65536, 65537, 262143, 262145, 299999};
+	static const off_t cuts[] = {
+		0, 1, 4095, 4096, 65535, 65536, 65537, 262143, 262145, 299999
+	};
 	unsigned char *data = new_pattern(300000, 3);
 
 	for (size_t i = 0; i < sizeof(cuts) / sizeof(*cuts); i++) {
@@ -275,7 +277,7 @@ static int append_records(int appender)
 Test(data, concurrent_appenders_lose_no_record)
 {
 	char record[RECORD_LEN], wanted[RECORD_LEN];
-	int next[APPENDERS] = {0}, fd;
+	int next[APPENDERS] = { 0 }, fd;
 	pid_t children[APPENDERS];
 
 	must(put_text("log", ""));
@@ -305,7 +307,7 @@ Test(data, concurrent_appenders_lose_no_record)
 Test(data, a_writer_is_seen_by_every_other_descriptor_at_once)
 {
 	int a = must(open("f", O_CREAT | O_RDWR, 0644)), b = must(open("f", O_RDONLY));
-	char buf[8] = {0};
+	char buf[8] = { 0 };
 	pid_t child;
 
 	for (char c = 'a'; c < 'a' + 20; c++) {
@@ -521,8 +523,8 @@ Test(data, copy_file_range_copies_aligned_and_unaligned_ranges)
 		off_t from, to;
 		size_t len;
 	} ranges[] = {
-		{0, 0, 131072},        {65536, 262144, 131072}, {1, 7, 100000},
-		{4095, 65537, 262145}, {599999, 0, 1},          {0, 700000, 4096},
+		{ 0, 0, 131072 },        { 65536, 262144, 131072 }, { 1, 7, 100000 },
+		{ 4095, 65537, 262145 }, { 599999, 0, 1 },          { 0, 700000, 4096 },
 	};
 	unsigned char *data = new_pattern(LEN, 10), *model = new_pattern(LEN, 11);
 	int in, out;

@@ -202,12 +202,12 @@ typedef void on_batch(const struct listing *batch, int round);
 /* Lists "d" to the end; after each call `on_batch` is told what that call returned. */
 static struct listing list_slowly(size_t size, on_batch *tell)
 {
-	struct raw_lister lister = {.fd = must(open("d", O_RDONLY | O_DIRECTORY)), .size = size};
-	struct listing all = {0};
+	struct raw_lister lister = { .fd = must(open("d", O_RDONLY | O_DIRECTORY)), .size = size };
+	struct listing all = { 0 };
 	int rounds = 0;
 
 	for (;;) {
-		struct listing batch = {0};
+		struct listing batch = { 0 };
 		int n = list_some(&lister, &batch);
 
 		for (size_t i = 0; i < batch.n; i++)
@@ -404,7 +404,7 @@ Test(dir, seekdir_returns_to_where_telldir_was)
 {
 	enum { N = 500 };
 	long positions[N + 2];
-	struct listing listing = {0};
+	struct listing listing = { 0 };
 	struct dirent *de;
 	DIR *dir;
 

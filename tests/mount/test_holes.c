@@ -42,7 +42,7 @@ static off_t data_bytes(int fd)
 
 Test(holes, seek_finds_all_data_in_a_sparse_file)
 {
-	static const off_t islands[] = {0, 100000, 131071, 1000000, 1048576, 5000001};
+	static const off_t islands[] = { 0, 100000, 131071, 1000000, 1048576, 5000001 };
 	const size_t n = sizeof(islands) / sizeof(*islands);
 	int fd = must(open("f", O_CREAT | O_RDWR, 0644));
 
@@ -150,9 +150,9 @@ static const struct {
 	off_t at;
 	off_t len;
 } zero_ranges[] = {
-	{10, 100},     {4096, 4096}, {4000, 200},     {65536, 65536},   {65535, 65538},
-	{0, 1},        {LEN - 1, 1}, {LEN - 10, 100}, {LEN + 1000, 50}, {131072, 262144},
-	{100, 600000}, {262143, 2},  {0, LEN},        {0, 2 * LEN},
+	{ 10, 100 },     { 4096, 4096 }, { 4000, 200 },     { 65536, 65536 },   { 65535, 65538 },
+	{ 0, 1 },        { LEN - 1, 1 }, { LEN - 10, 100 }, { LEN + 1000, 50 }, { 131072, 262144 },
+	{ 100, 600000 }, { 262143, 2 },  { 0, LEN },        { 0, 2 * LEN },
 };
 enum { N_ZERO_RANGES = sizeof(zero_ranges) / sizeof(*zero_ranges) };
 

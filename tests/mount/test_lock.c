@@ -23,7 +23,9 @@ struct holder {
 
 static int set_lock(int fd, int command, short type, off_t start, off_t len)
 {
-	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len
+	};
 
 	return fcntl(fd, command, &lock);
 }
@@ -182,7 +184,7 @@ Test(lock, shared_record_locks_go_together)
 
 Test(lock, getlk_names_the_holder)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct holder holder = hold(take_write_lock);
 	int fd = must(open("f", O_RDWR));
 
@@ -192,7 +194,7 @@ Test(lock, getlk_names_the_holder)
 	cr_assert_eq(lock.l_start, 10);
 	cr_assert_eq(lock.l_len, 10);
 	release(holder);
-	lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	lock = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	must(fcntl(fd, F_GETLK, &lock));
 	cr_assert_eq(lock.l_type, F_UNLCK);
 	must(close(fd));

@@ -162,7 +162,7 @@ Test(mapping, two_processes_share_one_mapping)
 	must(close(fd));
 	fx_remount();
 	fd = must(open("f", O_RDONLY));
-	cr_assert(range_holds(fd, 0, &(int){2 * ROUNDS}, sizeof(int)));
+	cr_assert(range_holds(fd, 0, &(int){ 2 * ROUNDS }, sizeof(int)));
 	must(close(fd));
 }
 
@@ -228,11 +228,11 @@ Test(mapping, a_program_runs_from_the_mount)
 
 	must(put_text("script", "#!/bin/sh\necho ran \"$1\"\n"));
 	must(chmod("script", 0755));
-	fx_run(&o, (char *const[]){"cp", "/bin/sh", "sh", NULL});
+	fx_run(&o, (char *const[]){ "cp", "/bin/sh", "sh", NULL });
 	cr_assert_eq(o.status, 0, "%s", o.err);
-	fx_run(&o, (char *const[]){"./sh", "./script", "well", NULL});
+	fx_run(&o, (char *const[]){ "./sh", "./script", "well", NULL });
 	cr_assert_eq(o.status, 0, "%s", o.err);
 	cr_assert_str_eq(o.out, "ran well\n");
-	fx_run(&o, (char *const[]){"./script", "well", NULL});
+	fx_run(&o, (char *const[]){ "./script", "well", NULL });
 	cr_assert_str_eq(o.out, "ran well\n");
 }

@@ -34,7 +34,7 @@ struct snapshot {
 
 static struct snapshot take_snapshot(void)
 {
-	struct snapshot snap = {.len = (size_t)size_of(fx.db)};
+	struct snapshot snap = { .len = (size_t)size_of(fx.db) };
 	int fd = must(open(fx.db, O_RDONLY));
 
 	snap.bytes = malloc(snap.len + 1);
@@ -158,7 +158,7 @@ Test(mount, a_copy_of_an_unmounted_workspace_is_whole)
 	make_tree();
 	fx_umount();
 	assert_wal_is_empty();
-	fx_run(&o, (char *const[]){"cp", fx.db, (char *)copy, NULL});
+	fx_run(&o, (char *const[]){ "cp", fx.db, (char *)copy, NULL });
 	cr_assert_eq(o.status, 0, "%s", o.err);
 	must(unlink(fx.db));
 	snprintf(fx.db, sizeof(fx.db), "%s/copy.db", fx.tmp);
@@ -177,7 +177,7 @@ Test(mount, umount_returns_when_the_daemon_is_gone)
 	snprintf(proc, sizeof(proc), "/proc/%d/exe", daemon);
 	must(put_text("f", "x"));
 	fx_umount();
-	cr_assert_eq(readlink(proc, (char[8]){0}, 8), -1, "daemon %d still runs", daemon);
+	cr_assert_eq(readlink(proc, (char[8]){ 0 }, 8), -1, "daemon %d still runs", daemon);
 	cr_assert(!fx_is_mounted());
 	cr_assert_eq(count_entries(fx.mnt), 0);
 }
@@ -256,7 +256,7 @@ Test(mount, a_killed_daemon_leaves_a_workspace_that_mounts)
 	must(sync_file("."));
 	end_daemon_by(SIGKILL);
 	fails_with(ENOTCONN, open(fx_path("no-such-name"), O_RDONLY));
-	fx_run(&o, (char *const[]){"fusermount3", "-uz", fx.mnt, NULL});
+	fx_run(&o, (char *const[]){ "fusermount3", "-uz", fx.mnt, NULL });
 	cr_assert_eq(o.status, 0, "%s", o.err);
 	fx_mount(NULL);
 	assert_tree();
@@ -532,8 +532,8 @@ Test(refusal, of_an_unknown_option_by_its_name)
 
 Test(refusal, of_a_value_an_option_cannot_have)
 {
-	static const char *const options[] = {"durability=maybe", "quota=much", "max_file_size=-1",
-					      "uid=nobody-at-all"};
+	static const char *const options[] = { "durability=maybe", "quota=much", "max_file_size=-1",
+					       "uid=nobody-at-all" };
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
 		char name[32];
@@ -582,8 +582,8 @@ Test(mount, ro_refuses_every_change_and_leaves_the_file_alone)
 
 Test(mount, minus_f_stays_in_front_until_told_to_end)
 {
-	pid_t pid =
-		fx_spawn((char *const[]){(char *)fx_binary(), "mount", fx.db, fx.mnt, "-f", NULL});
+	pid_t pid = fx_spawn(
+		(char *const[]){ (char *)fx_binary(), "mount", fx.db, fx.mnt, "-f", NULL });
 	int status;
 
 	while (!fx_is_mounted()) {

@@ -419,8 +419,8 @@ Test(namespace, symlinks_are_followed_and_their_mistakes_reported)
 	fails_with(ELOOP, open("loop-a", O_RDONLY));
 	fails_with(EEXIST, symlink("x", "dangling"));
 	fails_with(ENOENT, symlink("", "empty"));
-	fails_with(EINVAL, readlink("d", (char[8]){0}, 8));
-	fails_with(EINVAL, readlink("d/f", (char[8]){0}, 8));
+	fails_with(EINVAL, readlink("d", (char[8]){ 0 }, 8));
+	fails_with(EINVAL, readlink("d/f", (char[8]){ 0 }, 8));
 }
 
 static void assert_special(const char *name, mode_t type, dev_t rdev)
@@ -461,7 +461,7 @@ Test(namespace_root, mknod_keeps_device_numbers)
 
 Test(namespace, a_fifo_passes_bytes_between_processes)
 {
-	char buf[8] = {0};
+	char buf[8] = { 0 };
 	pid_t child;
 	int fd;
 
@@ -558,8 +558,9 @@ Test(namespace, names_may_hold_any_byte_but_slash)
 
 Test(namespace, names_differ_by_case_and_by_normal_form)
 {
-	static const char *const names[] = {"a",  "A",  "\xc3\xa9", "e\xcc\x81",
-					    "a ", " a", "'",        "%"};
+	static const char *const names[] = {
+		"a", "A", "\xc3\xa9", "e\xcc\x81", "a ", " a", "'", "%"
+	};
 	const size_t n = sizeof(names) / sizeof(*names);
 
 	for (size_t i = 0; i < n; i++)
@@ -654,5 +655,5 @@ Test(namespace, a_new_file_does_not_inherit_from_a_removed_one)
 	cr_assert_eq(size_of("f"), 0);
 	cr_assert_eq(mode_of("f"), 0644);
 	must(truncate("f", 11));
-	cr_assert(holds_bytes("f", (char[11]){0}, 11));
+	cr_assert(holds_bytes("f", (char[11]){ 0 }, 11));
 }

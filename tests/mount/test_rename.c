@@ -45,7 +45,7 @@ Test(rename, replaces_an_existing_file_atomically)
 		/* The target has its old or its new content at every moment, and always is. */
 		if (reader == 0) {
 			for (int n = 0; n < 50; n++) {
-				char buf[8] = {0};
+				char buf[8] = { 0 };
 				int fd = open("target", O_RDONLY);
 
 				if (fd < 0 || read(fd, buf, sizeof(buf)) != 3)
@@ -78,7 +78,7 @@ Test(rename, a_replaced_file_loses_one_link)
 
 Test(rename, over_an_open_file_leaves_it_readable)
 {
-	char buf[8] = {0};
+	char buf[8] = { 0 };
 	int fd;
 
 	must(put_text("a", "new"));
@@ -174,9 +174,11 @@ static void assert_rename(const char *from_type, const char *to_type, int wanted
 Test(rename, every_pair_of_types_gives_what_posix_says)
 {
 	static const struct pair pairs[] = {
-		{"file", 0, 0, EISDIR, EISDIR},           {"link", 0, 0, EISDIR, EISDIR},
-		{"fifo", 0, 0, EISDIR, EISDIR},           {"empty", ENOTDIR, ENOTDIR, 0, ENOTEMPTY},
-		{"full", ENOTDIR, ENOTDIR, 0, ENOTEMPTY},
+		{ "file", 0, 0, EISDIR, EISDIR },
+		{ "link", 0, 0, EISDIR, EISDIR },
+		{ "fifo", 0, 0, EISDIR, EISDIR },
+		{ "empty", ENOTDIR, ENOTDIR, 0, ENOTEMPTY },
+		{ "full", ENOTDIR, ENOTDIR, 0, ENOTEMPTY },
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {

@@ -241,7 +241,7 @@ Test(xattr, copying_with_attributes_brings_them_along)
 	struct output o;
 
 	must(set_text("f", "user.a", "x"));
-	fx_run(&o, (char *const[]){"cp", "--preserve=xattr", "f", "g", NULL});
+	fx_run(&o, (char *const[]){ "cp", "--preserve=xattr", "f", "g", NULL });
 	cr_assert_eq(o.status, 0, "%s", o.err);
 	cr_assert(has_value("g", "user.a", "x"));
 }
