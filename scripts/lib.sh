@@ -6,7 +6,7 @@ build_packages=(gcc libc6-dev pkg-config meson ninja-build libfuse3-dev fuse3 li
 	uthash-dev libjansson-dev scdoc)
 # shellcheck disable=SC2034
 test_packages=(libcriterion-dev sqlite3 git rsync attr acl ca-certificates diffutils
-	clang-tidy clang-format shellcheck)
+	clang-tidy clang-format shellcheck g++)
 
 say() {
 	echo "==> $*"
