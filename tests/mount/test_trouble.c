@@ -1,0 +1,391 @@
+/* When the workspace cannot be written: what callers see, and that nothing is lost that could be
+ * kept. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+
+#include "fsutil.h"
+
+enum {
+	PATIENCE = 833, /* ticks, some 10 s */
+	HOLD_S = 2,
+	BLOCK = 65536,
+	BALLAST = 40 * BLOCK, /* of the 64 blocks of the small file system */
+	BLOCKS_MAX = 200,
+};
+
+static void setup(void)
+{
+	fx_need_cairnfs();
+	fx_prepare();
+}
+
+static void setup_for_root(void)
+{
+	fx_need_root();
+	setup();
+}
+
+TestSuite(away, .init = setup, .fini = fx_teardown, .timeout = 90);
+TestSuite(full, .init = setup_for_root, .fini = fx_teardown, .timeout = 90);
+TestSuite(locked, .init = setup, .fini = fx_teardown, .timeout = 60);
+
+/* Waits until it is so. */
+#define eventually(condition)                                                                      \
+	do {                                                                                       \
+		int left_ = PATIENCE;                                                              \
+		while (!(condition) && --left_ > 0)                                                \
+			tick();                                                                    \
+		cr_assert_gt(left_, 0, "never: %s", #condition);                                   \
+	} while (0)
+
+static int sync_file(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -1 : fsync(fd);
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return r;
+}
+
+/* The unmounted workspace is in order. */
+static void assert_sound(void)
+{
+	sqlite3_stmt *stmt = NULL;
+	sqlite3 *db = NULL;
+	struct output o;
+
+	cr_assert_eq(sqlite3_open(fx.db, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &stmt, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
+	cr_assert_str_eq((const char *)sqlite3_column_text(stmt, 0), "ok");
+	sqlite3_finalize(stmt);
+	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+	fx_cairnfs(&o, "check", fx.db);
+	cr_assert_eq(o.status, 0, "check: status %d: %s%s", o.status, o.out, o.err);
+}
+
+/* The workspace file is renamed. */
+
+static void hide_workspace(void)
+{
+	must(rename(fx.db, fx_tmp_path("hidden.db")));
+}
+
+static void return_workspace(void)
+{
+	must(rename(fx_tmp_path("hidden.db"), fx.db));
+}
+
+static const char *numbered(int i)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "f%d", i);
+	return name;
+}
+
+/* Makes files until that fails with EIO; how many it has made. */
+static int make_files_until_eio(void)
+{
+	for (int i = 0; i < PATIENCE; i++) {
+		if (put_text(numbered(i), numbered(i)) < 0) {
+			cr_assert_eq(errno, EIO, "%s", strerror(errno));
+			return i;
+		}
+		tick();
+	}
+	cr_assert_fail("files can be made for ever");
+	return 0;
+}
+
+Test(away, changes_fail_until_the_workspace_is_back)
+{
+	unsigned char *data = new_pattern(5 * BLOCK, 1);
+	int made;
+
+	fx_mount("commit_interval_ms=100");
+	must(put_bytes("old", data, 5 * BLOCK));
+	must(sync_file("old"));
+	must(put_text("just-before", "x"));
+	hide_workspace();
+	made = make_files_until_eio();
+	fails_with(EIO, mkdir("d", 0755));
+	fails_with(EIO, chmod("old", 0600));
+	fails_with(EIO, sync_file("just-before"));
+	cr_assert(holds_bytes("old", data, 5 * BLOCK));
+	cr_assert(holds_text("just-before", "x"));
+	return_workspace();
+	eventually(put_text("after", "y") == 0);
+	must(sync_file("after"));
+	must(sync_file("."));
+	fx_remount();
+	cr_assert(holds_bytes("old", data, 5 * BLOCK));
+	cr_assert(holds_text("just-before", "x"));
+	cr_assert(holds_text("after", "y"));
+	for (int i = 0; i < made; i++)
+		cr_assert(holds_text(numbered(i), numbered(i)), "%s of %d", numbered(i), made);
+	fx_umount();
+	assert_sound();
+	free(data);
+}
+
+static bool log_says(const char *path, const char *text)
+{
+	char line[4096];
+	FILE *f = fopen(path, "re");
+	bool found = false;
+
+	cr_assert(f, "%s: %s", path, strerror(errno));
+	while (!found && fgets(line, sizeof(line), f))
+		found = strstr(line, "lost") && strstr(line, text);
+	fclose(f);
+	return found;
+}
+
+Test(away, an_unmount_meanwhile_fails_and_names_what_is_lost)
+{
+	const char *log = fx_tmp_path("log");
+	char options[PATH_MAX];
+	struct output o;
+
+	snprintf(options, sizeof(options), "log=%s", log);
+	fx_mount(options);
+	must(mkdir("d", 0755));
+	must(put_text("d/kept", "kept"));
+	must(sync_file("d/kept"));
+	must(sync_file("."));
+	hide_workspace();
+	must(put_text("d/gone", "never written"));
+	must(chdir(fx.tmp));
+	fx_cairnfs(&o, "umount", fx.mnt);
+	cr_assert_neq(o.status, 0, "umount says that all is well");
+	cr_assert_lt(o.status, 128, "umount died: status %d", o.status);
+	cr_assert(!fx_is_mounted());
+	cr_assert(log_says(log, "/d/gone"), "the log does not name /d/gone");
+	cr_assert(!log_says(log, "/d/kept"), "the log names /d/kept");
+	return_workspace();
+	fx_mount(NULL);
+	cr_assert(holds_text("d/kept", "kept"));
+	fx_umount();
+	assert_sound();
+}
+
+/* The file system of the workspace is full. */
+
+static void make_small_workspace(void)
+{
+	const char *small = fx_tmp_path("small");
+	unsigned char *ballast = new_pattern(BALLAST, 2);
+	struct output o;
+
+	must(mkdir(small, 0755));
+	if (mount("tmpfs", small, "tmpfs", 0, "size=4m") < 0)
+		cr_skip_test("no tmpfs");
+	must(put_bytes(fx_tmp_path("small/ballast"), ballast, BALLAST));
+	snprintf(fx.db, sizeof(fx.db), "%s/work.db", small);
+	fx_cairnfs(&o, "init", fx.db);
+	cr_assert_eq(o.status, 0, "%s", o.err);
+	free(ballast);
+}
+
+static bool holds_block(int i)
+{
+	unsigned char *data = new_pattern(BLOCK, (unsigned)i);
+	bool holds = holds_bytes(numbered(i), data, BLOCK);
+
+	free(data);
+	return holds;
+}
+
+static int put_block(int i)
+{
+	unsigned char *data = new_pattern(BLOCK, (unsigned)i);
+	int r = put_bytes(numbered(i), data, BLOCK);
+
+	if (r == 0)
+		r = sync_file(numbered(i));
+	if (r == 0)
+		r = sync_file(".");
+	free(data);
+	return r;
+}
+
+/* Writes and syncs blocks until there is no room; how many are on disk. */
+static int fill_up(void)
+{
+	for (int i = 0; i < BLOCKS_MAX; i++) {
+		if (put_block(i) < 0) {
+			cr_assert_eq(errno, ENOSPC, "block %d: %s", i, strerror(errno));
+			return i;
+		}
+	}
+	cr_assert_fail("%d blocks fit in", BLOCKS_MAX);
+	return 0;
+}
+
+static void assert_blocks(int n)
+{
+	for (int i = 0; i < n; i++)
+		cr_assert(holds_block(i), "block %d of %d", i, n);
+}
+
+Test(full, changes_fail_until_there_is_room)
+{
+	int n;
+
+	make_small_workspace();
+	fx_mount(NULL);
+	n = fill_up();
+	cr_assert_gt(n, 0);
+	fails_with(ENOSPC, put_block(BLOCKS_MAX));
+	assert_blocks(n);
+	must(unlink(fx_tmp_path("small/ballast")));
+	eventually(sync_file(".") == 0);
+	eventually(put_block(n) == 0);
+	must(put_text("after", "room again"));
+	must(sync_file("after"));
+	assert_blocks(n + 1);
+	fx_remount();
+	assert_blocks(n + 1);
+	cr_assert(holds_text("after", "room again"));
+	fx_umount();
+	assert_sound();
+	must(umount2(fx_tmp_path("small"), 0));
+}
+
+Test(full, what_was_synced_survives_a_kill)
+{
+	int n;
+
+	make_small_workspace();
+	fx_mount(NULL);
+	n = fill_up();
+	cr_assert_gt(n, 0);
+	must(unlink(fx_tmp_path("small/ballast")));
+	fx_kill9_remount();
+	assert_blocks(n);
+	must(put_text("after", "room again"));
+	must(sync_file("after"));
+	fx_umount();
+	assert_sound();
+	must(umount2(fx_tmp_path("small"), 0));
+}
+
+/* Another process has the lock when a mount starts. */
+
+/* In a child: locks, tells, holds and lets go. */
+static int hold_lock(const char *lock, int tell_fd)
+{
+	sqlite3 *db = NULL;
+	bool ok = sqlite3_open_v2(fx.db, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+		  sqlite3_exec(db, lock, NULL, NULL, NULL) == SQLITE_OK &&
+		  write(tell_fd, "x", 1) == 1;
+
+	if (ok) {
+		sleep(HOLD_S);
+		ok = sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK;
+	}
+	return sqlite3_close(db) == SQLITE_OK && ok ? 0 : 1;
+}
+
+static pid_t start_holder(const char *lock)
+{
+	int ends[2];
+	pid_t child;
+	char byte;
+
+	must(pipe2(ends, O_CLOEXEC));
+	child = fx_fork();
+	if (child == 0) {
+		close(ends[0]);
+		_exit(hold_lock(lock, ends[1]));
+	}
+	must(close(ends[1]));
+	cr_assert_eq(read(ends[0], &byte, 1), 1, "no lock");
+	must(close(ends[0]));
+	return child;
+}
+
+static void assert_one_line(const char *text)
+{
+	const char *newline = strchr(text, '\n');
+
+	cr_assert(newline && newline != text && newline[1] == '\0', "not one line: \"%s\"", text);
+}
+
+static unsigned char *workspace_bytes(size_t *ret_len)
+{
+	int fd = must(open(fx.db, O_RDONLY | O_CLOEXEC));
+	unsigned char *bytes;
+
+	*ret_len = (size_t)fstat_of(fd).st_size;
+	bytes = malloc(*ret_len + 1);
+	cr_assert(bytes);
+	cr_assert_eq(read_at(fd, 0, bytes, *ret_len), (ssize_t)*ret_len);
+	must(close(fd));
+	return bytes;
+}
+
+/* The mount waits for the lock, or says in one line why not and leaves the file as it is. */
+static void assert_mount_copes_with(const char *lock, const char *options)
+{
+	struct output o;
+	unsigned char *before;
+	size_t len;
+	pid_t child;
+
+	fx_mount(NULL);
+	must(put_text("f", "kept"));
+	fx_umount();
+	before = workspace_bytes(&len);
+	child = start_holder(lock);
+	fx_cairnfs(&o, "mount", fx.db, fx.mnt, "-o", (char *)options);
+	cr_assert_eq(fx_wait(child), 0);
+	if (o.status == 0) {
+		cr_assert(fx_is_mounted());
+		cr_assert(holds_text(fx_path("f"), "kept"));
+		must(put_text(fx_path("g"), "new"));
+		must(sync_file(fx_path("g")));
+		fx_umount();
+	} else {
+		cr_assert_lt(o.status, 128, "died: status %d", o.status);
+		assert_one_line(o.err);
+		cr_assert(strstr(o.err, fx.db), "no %s: %s", fx.db, o.err);
+		cr_assert(!fx_is_mounted());
+		cr_assert(holds_bytes(fx.db, before, len), "the workspace changed");
+	}
+	free(before);
+	fx_mount(NULL);
+	cr_assert(holds_text("f", "kept"));
+	cr_assert_eq(exists("g"), o.status == 0);
+	fx_umount();
+	assert_sound();
+}
+
+Test(locked, by_a_transaction)
+{
+	assert_mount_copes_with("BEGIN EXCLUSIVE", "rw");
+}
+
+Test(locked, by_a_transaction_for_longer_than_it_waits)
+{
+	assert_mount_copes_with("BEGIN EXCLUSIVE", "busy_timeout_ms=100");
+}
+
+Test(locked, as_a_whole)
+{
+	assert_mount_copes_with("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE", "rw");
+}
+
+Test(locked, as_a_whole_for_longer_than_it_waits)
+{
+	assert_mount_copes_with("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
+				"busy_timeout_ms=100");
+}
