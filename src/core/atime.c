@@ -35,8 +35,8 @@ void cairn_atime_read(struct cairn_core *core, uint64_t ino)
 
 	if (core->options.read_only || core->options.atime == CAIRN_NOATIME || !look(core, ino))
 		return;
-	if (cairn_op_begin(&op, core, CAIRN_OP_ALWAYS) < 0 ||
-	    cairn_op_lock(&op, &ino, 1, &inode) < 0 || cairn_op_change(&op, inode, &delta) < 0)
+	if (cairn_op_begin_on(&op, core, CAIRN_OP_ALWAYS, ino, &inode) < 0 ||
+	    cairn_op_change(&op, inode, &delta) < 0)
 		return;
 	inode->attr.atime = op.now;
 }

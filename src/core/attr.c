@@ -121,10 +121,7 @@ int cairn_core_setattr(struct cairn_core *core, const struct cairn_caller *calle
 	struct cairn_attr attr;
 	int r;
 
-	r = cairn_op_begin(&op, core, 0);
-	if (r < 0)
-		return r;
-	r = cairn_op_lock(&op, &ino, 1, &inode);
+	r = cairn_op_begin_on(&op, core, 0, ino, &inode);
 	if (r < 0)
 		return r;
 	r = cairn_op_change(&op, inode, &delta);
@@ -200,8 +197,8 @@ void cairn_inode_destroy(struct cairn_core *core, uint64_t ino)
 	struct cairn_delta *delta;
 
 	/* What fails here is reaped at the next mount: its orphan mark is in the store. */
-	if (cairn_op_begin(&op, core, CAIRN_OP_ALWAYS) < 0 ||
-	    cairn_op_lock(&op, &ino, 1, &inode) < 0 || cairn_op_change(&op, inode, &delta) < 0)
+	if (cairn_op_begin_on(&op, core, CAIRN_OP_ALWAYS, ino, &inode) < 0 ||
+	    cairn_op_change(&op, inode, &delta) < 0)
 		return;
 	bury(inode, delta);
 }

@@ -91,10 +91,7 @@ int cairn_core_write(struct cairn_core *core, const struct cairn_caller *caller,
 			 append ? INT64_MAX : offset + (int64_t)size);
 	if (r < 0)
 		return r;
-	r = cairn_op_begin(&op, core, 0);
-	if (r < 0)
-		return r;
-	r = cairn_op_lock(&op, &ino, 1, &inode);
+	r = cairn_op_begin_on(&op, core, 0, ino, &inode);
 	if (r < 0)
 		return r;
 	r = check_regular(inode);
@@ -201,10 +198,7 @@ int cairn_core_fallocate(struct cairn_core *core, const struct cairn_caller *cal
 		if (r < 0)
 			return r;
 	}
-	r = cairn_op_begin(&op, core, 0);
-	if (r < 0)
-		return r;
-	r = cairn_op_lock(&op, &ino, 1, &inode);
+	r = cairn_op_begin_on(&op, core, 0, ino, &inode);
 	if (r < 0)
 		return r;
 	r = check_regular(inode);

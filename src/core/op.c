@@ -96,6 +96,15 @@ int cairn_op_lock(struct cairn_op *op, const uint64_t *inos, unsigned int count,
 	return 0;
 }
 
+int cairn_op_begin_on(struct cairn_op *op, struct cairn_core *core, unsigned int flags,
+		      uint64_t ino, struct cairn_inode **ret)
+{
+	int r;
+
+	r = cairn_op_begin(op, core, flags);
+	return r < 0 ? r : cairn_op_lock(op, &ino, 1, ret);
+}
+
 void cairn_op_unlock(struct cairn_op *op)
 {
 	while (op->count > 0) {

@@ -40,6 +40,9 @@ int cairn_op_begin(struct cairn_op *op, struct cairn_core *core, unsigned int fl
 /* Locks inodes for writing, lowest number first; a number may be given twice. ret[i] is inos[i]. */
 int cairn_op_lock(struct cairn_op *op, const uint64_t *inos, unsigned int count,
 		  struct cairn_inode **ret);
+/* Both at once, for an operation on one inode. */
+int cairn_op_begin_on(struct cairn_op *op, struct cairn_core *core, unsigned int flags,
+		      uint64_t ino, struct cairn_inode **ret);
 /* Releases the inodes and stays in the gate, to try again. Nothing may have been changed. */
 void cairn_op_unlock(struct cairn_op *op);
 /* Makes an inode, held by the operation like a locked one. */

@@ -208,10 +208,7 @@ static int change(struct cairn_core *core, uint64_t ino, const char *name, const
 	r = check_name(name);
 	if (r < 0)
 		return r;
-	r = cairn_op_begin(&op, core, 0);
-	if (r < 0)
-		return r;
-	r = cairn_op_lock(&op, &ino, 1, &inode);
+	r = cairn_op_begin_on(&op, core, 0, ino, &inode);
 	if (r < 0)
 		return r;
 	r = check_change(core, inode, name, value, size, flags);
