@@ -27,7 +27,7 @@ static int get_size(struct cairn_sql *sql, const char *text, uint64_t *ret)
 }
 
 /* NULL where there is no base. */
-static int get_base_path(struct sqlite_store *store, char **ret)
+int cairn_sqlite_base_path(struct sqlite_store *store, char **ret)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	const unsigned char *value;
@@ -76,7 +76,7 @@ static int read_info(struct sqlite_store *store, struct cairn_store_info *ret)
 	r = get_size(&store->sql, data_bytes_text, &info.data_bytes);
 	if (r < 0)
 		return r;
-	r = get_base_path(store, &info.base_path);
+	r = cairn_sqlite_base_path(store, &info.base_path);
 	if (r < 0)
 		return r;
 	*ret = info;
@@ -87,6 +87,7 @@ int cairn_sqlite_store_info(const char *path, struct cairn_store_info *ret, stru
 {
 	static const struct cairn_store_options options = {
 		.read_only = true,
+		.with_base = true,
 		.busy_timeout_ms = BUSY_TIMEOUT_MS,
 	};
 	_cleanup_(cairn_sqlite_freep) struct sqlite_store *store = NULL;

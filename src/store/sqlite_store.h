@@ -66,6 +66,9 @@ void cairn_sqlite_freep(struct sqlite_store **store);
 int cairn_sqlite_write_prepare(struct sqlite_store *store, const char *path,
 			       struct cairn_error *err);
 
+/* sqlite_info.c: the base of an overlay as a new string, NULL where there is none. */
+int cairn_sqlite_base_path(struct sqlite_store *store, char **ret);
+
 /* sqlite_read.c */
 int cairn_sqlite_reader_open(struct cairn_store *base, struct cairn_reader **ret);
 void cairn_sqlite_reader_close(struct cairn_reader *reader);

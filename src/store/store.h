@@ -182,6 +182,7 @@ struct cairn_store {
 
 struct cairn_store_options {
 	bool read_only;
+	bool with_base; /* open an overlay too, though only its own layer can be seen */
 	unsigned int busy_timeout_ms; /* how long a call waits for a lock before it retries */
 	const struct cairn_log *log;  /* may be NULL; must outlive the store */
 };
