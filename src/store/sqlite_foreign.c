@@ -11,10 +11,8 @@
 
 #include "store/sqlite_store.h"
 
-#define WAL_HEADER_SIZE       32U
-#define WAL_FRAME_HEADER_SIZE 24U
-#define WAL_SALT_AT           16U /* in the header */
-#define FRAME_SALT_AT         8U
+#define WAL_SALT_AT   16U /* in the header */
+#define FRAME_SALT_AT 8U
 
 static uint32_t big_endian(const unsigned char *p)
 {
@@ -89,14 +87,15 @@ void cairn_pages_free(struct cairn_pages *pages)
 static int written_pages(struct sqlite_store *store, uint32_t *frames, struct cairn_pages *ret)
 {
 	sqlite3_file *wal = wal_file(store);
-	unsigned char header[WAL_FRAME_HEADER_SIZE], salt[CAIRN_WAL_SALT_SIZE];
+	unsigned char header[CAIRN_WAL_FRAME_HEADER_SIZE], salt[CAIRN_WAL_SALT_SIZE];
 	size_t committed = 0;
 	int r;
 
 	if (!wal || !read_salt(wal, salt) || memcmp(salt, store->foreign.salt, sizeof(salt)) != 0)
 		return 1;
 	for (uint32_t frame = *frames;; frame++) {
-		uint64_t at = WAL_HEADER_SIZE + frame * (store->page_size + WAL_FRAME_HEADER_SIZE);
+		uint64_t at = CAIRN_WAL_HEADER_SIZE +
+			      frame * (store->page_size + CAIRN_WAL_FRAME_HEADER_SIZE);
 
 		if (!read_wal(wal, header, sizeof(header), at) ||
 		    memcmp(header + FRAME_SALT_AT, salt, sizeof(salt)) != 0)

@@ -24,7 +24,10 @@ struct cairn_pages {
 };
 void cairn_pages_free(struct cairn_pages *pages);
 
-#define CAIRN_WAL_SALT_SIZE 8U /* bytes; new ones each time the WAL starts over */
+/* The layout of the WAL, in bytes: "WAL-mode File Format" at sqlite.org. */
+#define CAIRN_WAL_HEADER_SIZE       32U
+#define CAIRN_WAL_FRAME_HEADER_SIZE 24U
+#define CAIRN_WAL_SALT_SIZE         8U /* bytes; new ones each time the WAL starts over */
 
 struct sqlite_store {
 	struct cairn_store base;

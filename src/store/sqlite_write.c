@@ -4,10 +4,6 @@
 #include "store/sqlite_row.h"
 #include "store/sqlite_store.h"
 
-/* https://www.sqlite.org/fileformat.html#the_write_ahead_log */
-#define WAL_HEADER_SIZE       32U
-#define WAL_FRAME_HEADER_SIZE 24U
-
 enum {
 	WRITE_BEGIN,
 	WRITE_COMMIT,
@@ -85,8 +81,9 @@ static int after_commit(void *arg, sqlite3 *db, const char *schema, int frames)
 {
 	struct sqlite_store *store = arg;
 
-	store->wal_size = WAL_HEADER_SIZE +
-			  (uint64_t)MAX(frames, 0) * (store->page_size + WAL_FRAME_HEADER_SIZE);
+	store->wal_size =
+		CAIRN_WAL_HEADER_SIZE +
+		(uint64_t)MAX(frames, 0) * (store->page_size + CAIRN_WAL_FRAME_HEADER_SIZE);
 	cairn_sqlite_foreign_committed(store, frames);
 	return SQLITE_OK;
 }
