@@ -56,7 +56,7 @@ void cairn_foreign_react(struct cairn_core *core)
 		free(used);
 	}
 	if (core->options.on_foreign)
-		core->options.on_foreign(core->options.on_foreign_arg);
+		core->options.on_foreign(core->options.hook_arg);
 }
 
 int cairn_foreign_poll(struct cairn_core *core)

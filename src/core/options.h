@@ -36,7 +36,10 @@ struct cairn_core_options {
 	/* Called in the writer thread, with no lock held, when another process has changed files:
 	 * what anyone was told before may be old. May be NULL; must not call the core. */
 	void (*on_foreign)(void *arg);
-	void *on_foreign_arg;
+	/* Called in a thread of a caller's, with no lock held, before it waits for the writer. May
+	 * be NULL; must not call the core. */
+	void (*on_wait)(void *arg);
+	void *hook_arg; /* of both */
 };
 
 #define CAIRN_CORE_OPTIONS_DEFAULT                                                                 \

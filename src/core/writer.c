@@ -498,12 +498,20 @@ void cairn_writer_dirty(struct cairn_core *core, uint64_t seq)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* A caller is about to wait: whoever serves it may send somebody else to work. */
+static void say_waiting(struct cairn_core *core)
+{
+	if (core->options.on_wait)
+		core->options.on_wait(core->options.hook_arg);
+}
+
 int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
 {
 	struct cairn_writer *w = &core->writer;
 	uint64_t failures;
 	int r = 0;
 
+	say_waiting(core);
 	pthread_mutex_lock(&w->lock);
 	failures = w->failures;
 	w->want_commit = MAX(w->want_commit, seq);
@@ -529,6 +537,7 @@ int cairn_core_refresh(struct cairn_core *core)
 
 	if (!w->started)
 		return 0;
+	say_waiting(core);
 	pthread_mutex_lock(&w->lock);
 	ticket = ++w->want_poll;
 	pthread_cond_signal(&w->work);
@@ -551,6 +560,7 @@ int cairn_writer_admit(struct cairn_core *core, bool numbers)
 	struct cairn_writer *w = &core->writer;
 	int r = 0;
 
+	say_waiting(core);
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		bool lease = numbers && lease_is_short(core);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "core/core.h"
+#include "fuse/loop.h"
 #include "fuse/session.h"
 
 struct cairn_notifier {
@@ -37,7 +38,7 @@ struct cairn_session {
 
 	void (*ready)(void *arg);
 	void *ready_arg;
-	pthread_t serving_thread;
+	struct cairn_loop loop;
 	atomic_bool ended;
 };
 

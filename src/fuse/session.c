@@ -16,6 +16,7 @@ static void session_free(struct cairn_session *session)
 		fuse_session_destroy(session->fuse);
 	if (session->disk_fd >= 0)
 		close(session->disk_fd);
+	cairn_loop_destroy(&session->loop);
 	pthread_cond_destroy(&session->notifier.wake);
 	pthread_mutex_destroy(&session->notifier.lock);
 	free(session->workspace);
@@ -107,6 +108,13 @@ static int session_init(struct cairn_session *session, const char *workspace, co
 	return 0;
 }
 
+static void held_up(void *arg)
+{
+	struct cairn_session *session = arg;
+
+	cairn_loop_held_up(&session->loop);
+}
+
 /* Opens the store and the core over it. */
 static int open_core(struct cairn_session *session, struct cairn_error *err)
 {
@@ -119,7 +127,8 @@ static int open_core(struct cairn_session *session, struct cairn_error *err)
 	int r;
 
 	session->options.core.on_foreign = cairn_notify_foreign;
-	session->options.core.on_foreign_arg = session;
+	session->options.core.on_wait = held_up;
+	session->options.core.hook_arg = session;
 	r = cairn_sqlite_store_open(session->workspace, &options, &store, err);
 	if (r < 0)
 		return r;
@@ -140,7 +149,9 @@ int cairn_session_open(const char *workspace, const char *dir,
 	session->disk_fd = -1;
 	pthread_mutex_init(&session->notifier.lock, NULL);
 	pthread_cond_init(&session->notifier.wake, NULL);
-	r = session_init(session, workspace, dir, options, log);
+	r = cairn_loop_init(&session->loop, options->threads);
+	if (r == 0)
+		r = session_init(session, workspace, dir, options, log);
 	if (r < 0)
 		r = cairn_error_set(err, r, "%s: %s", workspace, strerror(-r));
 	if (r == 0)
@@ -159,25 +170,18 @@ int cairn_session_open(const char *workspace, const char *dir,
 
 int cairn_session_serve(struct cairn_session *session, void (*ready)(void *arg), void *arg)
 {
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
 	pthread_t signals;
 	int r;
 
-	if (!config)
-		return -ENOMEM;
 	session->ready = ready;
 	session->ready_arg = arg;
-	fuse_loop_cfg_set_clone_fd(config, 1);
-	if (session->options.threads)
-		fuse_loop_cfg_set_max_threads(config, session->options.threads);
 	r = cairn_signals_start(session, &signals);
 	if (r == 0) {
 		r = cairn_notifier_start(session);
 		if (r == 0)
-			r = fuse_session_loop_mt(session->fuse, config);
+			r = cairn_loop_run(&session->loop, session->fuse);
 		cairn_signals_stop(session, signals);
 	}
-	fuse_loop_cfg_destroy(config);
 	return r;
 }
 

@@ -17,7 +17,7 @@ struct cairn_mount_options {
 	bool uid_set, gid_set;        /* every file is shown as owned by uid / gid */
 	uid_t uid;
 	gid_t gid;
-	unsigned int threads;                /* most FUSE worker threads; 0: libfuse's default */
+	unsigned int threads;                /* most FUSE worker threads; 0: CAIRN_THREADS_MAX */
 	enum cairn_tristate writeback_cache; /* CAIRN_AUTO: the measured default */
 	/* CAIRN_AUTO: on where the workspace has some. The kernel asks for an attribute before it
 	 * writes (security.capability), a request that all others are spared. */

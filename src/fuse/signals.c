@@ -8,7 +8,7 @@
 #include "fuse/internal.h"
 #include "mount/unmount.h"
 
-/* Wakes the thread that waits in libfuse's loop; its handler does nothing but interrupt. */
+/* Wakes the threads that wait for requests; its handler does nothing but interrupt. */
 #define WAKE_SIGNAL SIGUSR1
 
 static void ending_signals(sigset_t *set)
@@ -47,7 +47,7 @@ static void end_session(struct cairn_session *session)
 		fuse_session_exit(session->fuse);
 	}
 	while (!atomic_load(&session->ended)) {
-		pthread_kill(session->serving_thread, WAKE_SIGNAL);
+		cairn_loop_interrupt(&session->loop, WAKE_SIGNAL);
 		nanosleep(&pause, NULL);
 	}
 }
@@ -74,7 +74,6 @@ int cairn_signals_start(struct cairn_session *session, pthread_t *ret)
 	sigset_t set;
 
 	sigaction(WAKE_SIGNAL, &action, NULL);
-	session->serving_thread = pthread_self();
 	ending_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	return -pthread_create(ret, NULL, watch, session);
