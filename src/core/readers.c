@@ -21,9 +21,11 @@ void cairn_readers_destroy(struct cairn_readers *readers)
 int cairn_reading(struct cairn_readers *readers, struct cairn_reading *ret)
 {
 	struct cairn_reader *reader = NULL;
+	unsigned long rests;
 	int r;
 
 	pthread_mutex_lock(&readers->lock);
+	rests = readers->rests;
 	if (readers->idle_count > 0)
 		reader = readers->idle[--readers->idle_count];
 	pthread_mutex_unlock(&readers->lock);
@@ -33,8 +35,17 @@ int cairn_reading(struct cairn_readers *readers, struct cairn_reading *ret)
 		if (r < 0)
 			return r;
 	}
-	*ret = (struct cairn_reading){ .readers = readers, .reader = reader };
+	*ret = (struct cairn_reading){ .readers = readers, .reader = reader, .rests = rests };
 	return 0;
+}
+
+void cairn_readers_rest(struct cairn_readers *readers)
+{
+	pthread_mutex_lock(&readers->lock);
+	readers->rests++;
+	for (size_t i = 0; i < readers->idle_count; i++)
+		readers->store->ops->reader_rest(readers->idle[i]);
+	pthread_mutex_unlock(&readers->lock);
 }
 
 static bool push_locked(struct cairn_readers *readers, struct cairn_reader *reader)
@@ -60,6 +71,8 @@ void cairn_readingp(struct cairn_reading *reading)
 	if (!reading->reader)
 		return;
 	pthread_mutex_lock(&readers->lock);
+	if (reading->rests != readers->rests)
+		readers->store->ops->reader_rest(reading->reader);
 	kept = push_locked(readers, reading->reader);
 	pthread_mutex_unlock(&readers->lock);
 	if (!kept)

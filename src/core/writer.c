@@ -283,6 +283,8 @@ static int sync_until_done(struct cairn_core *core)
 	do {
 		r = core->store->ops->sync(core->store);
 		report(core, r);
+		if (r < 0)
+			cairn_readers_rest(&core->readers); /* the next may be a checkpoint */
 	} while (r < 0 && retry_later(core, &retry, r));
 	if (r == 0)
 		note_done(core, &w->synced, seq);
@@ -294,14 +296,17 @@ static void checkpoint_if_due(struct cairn_core *core, bool idle)
 	uint64_t size = core->store->ops->wal_size(core->store);
 	int r = 0;
 
+	core->writer.wal_settled = idle;
+	if (!idle && size < WAL_PASSIVE)
+		return;
+	cairn_readers_rest(&core->readers);
 	if (size >= WAL_RESTART)
 		r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_RESTART);
-	else if (idle || size >= WAL_PASSIVE)
+	else
 		r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_PASSIVE);
 	if (r < 0 && r != -EAGAIN)
 		cairn_warn(core->log, "checkpoint: %s; tried again after the next commit",
 			   strerror(-r));
-	core->writer.wal_settled = idle;
 }
 
 /* What the writer should do next (only this thread moves core->seq); taken under its lock, done
@@ -387,6 +392,7 @@ static void poll_foreign(struct cairn_core *core)
 	if (r < 0 || w->absent)
 		report(core, r);
 	w->absent = r < 0;
+	cairn_readers_rest(&core->readers);
 	r = cairn_foreign_poll(core);
 	if (r < 0 && r != -EAGAIN)
 		cairn_warn(core->log, "looking for changes by others: %s", strerror(-r));
@@ -477,6 +483,7 @@ int cairn_writer_stop(struct cairn_core *core)
 
 	if (core->options.read_only)
 		return 0;
+	cairn_readers_rest(&core->readers);
 	r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_TRUNCATE);
 	if (r == -EAGAIN)
 		r = 0; /* another process reads the WAL; the last one to close cleans up */

@@ -205,6 +205,8 @@ int cairn_sqlite_foreign(struct cairn_store *base, enum cairn_foreign *ret)
 	r = cairn_sql_get_int(&store->sql, "PRAGMA data_version", &version);
 	if (r < 0)
 		return r;
+	if (version != store->foreign.version)
+		atomic_fetch_add(&store->generation, 1);
 	if (version != store->foreign.version && store->foreign.version != 0) {
 		r = classify(store, &found);
 		if (r < 0)

@@ -10,6 +10,8 @@
 #define BUSY_ROUNDS 10U
 
 enum {
+	READ_BEGIN,
+	READ_END,
 	READ_INODE,
 	READ_DENTRY,
 	READ_DENTRIES,
@@ -29,6 +31,7 @@ enum {
 
 #define READ_TEXTS(attr_columns)                                                                   \
 	{                                                                                          \
+		[READ_BEGIN] = "BEGIN", [READ_END] = "COMMIT",                                     \
 		[READ_INODE] = "SELECT " attr_columns " FROM fs_inode AS i WHERE i.ino = ?1",      \
 		[READ_DENTRY] = "SELECT d.id, d.ino, " attr_columns " FROM fs_dentry AS d "        \
 				"LEFT JOIN fs_inode AS i ON i.ino = d.ino "                        \
@@ -93,6 +96,38 @@ void cairn_sqlite_reader_close(struct cairn_reader *reader)
 	free(reader);
 }
 
+static int run_plain(struct cairn_reader *reader, unsigned int statement)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_query_begin(&q, &reader->sql, statement);
+	return cairn_query_run(&q);
+}
+
+void cairn_sqlite_reader_rest(struct cairn_reader *reader)
+{
+	if (cairn_sql_in_transaction(&reader->sql))
+		run_plain(reader, READ_END);
+}
+
+/* Begins a query of the newest state, which one transaction keeps from query to query: to take
+ * locks and look at the index of the WAL for each costs more than most queries do. */
+static void begin_query(struct cairn_query *q, struct cairn_reader *reader, unsigned int statement)
+{
+	unsigned long generation = atomic_load(&reader->store->generation);
+	int r = 0;
+
+	if (reader->generation != generation)
+		cairn_sqlite_reader_rest(reader);
+	if (!cairn_sql_in_transaction(&reader->sql)) {
+		r = run_plain(reader, READ_BEGIN);
+		reader->generation = generation;
+	}
+	cairn_query_begin(q, &reader->sql, statement);
+	if (r < 0)
+		q->r = r;
+}
+
 /* The first row, or -ENOENT. */
 static int step_one(struct cairn_query *q)
 {
@@ -106,7 +141,7 @@ int cairn_sqlite_inode_get(struct cairn_reader *reader, uint64_t ino, struct cai
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	int r;
 
-	cairn_query_begin(&q, &reader->sql, READ_INODE);
+	begin_query(&q, reader, READ_INODE);
 	cairn_query_number(&q, ino);
 	r = step_one(&q);
 	if (r < 0)
@@ -140,7 +175,7 @@ int cairn_sqlite_dentry_get(struct cairn_reader *reader, uint64_t parent, const 
 	struct cairn_dentry_row row = { 0 };
 	int r;
 
-	cairn_query_begin(&q, &reader->sql, READ_DENTRY);
+	begin_query(&q, reader, READ_DENTRY);
 	cairn_query_number(&q, parent);
 	cairn_query_name(&q, name, name_len);
 	r = step_one(&q);
@@ -198,7 +233,7 @@ int cairn_sqlite_dentry_scan(struct cairn_reader *reader, uint64_t parent, bool 
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	int r;
 
-	cairn_query_begin(&q, &reader->sql, with_attr ? READ_DENTRIES_ATTR : READ_DENTRIES);
+	begin_query(&q, reader, with_attr ? READ_DENTRIES_ATTR : READ_DENTRIES);
 	cairn_query_number(&q, parent);
 	while ((r = cairn_query_step(&q)) > 0) {
 		r = scan_dentry(reader, &q, parent, with_attr, fn, arg);
@@ -213,7 +248,7 @@ int cairn_sqlite_dentry_count(struct cairn_reader *reader, uint64_t ino, uint32_
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	int r;
 
-	cairn_query_begin(&q, &reader->sql, READ_DENTRY_COUNT);
+	begin_query(&q, reader, READ_DENTRY_COUNT);
 	cairn_query_number(&q, ino);
 	r = step_one(&q);
 	if (r < 0)
@@ -229,7 +264,7 @@ int cairn_sqlite_dentry_name(struct cairn_reader *reader, uint64_t ino, uint64_t
 	size_t len;
 	int r;
 
-	cairn_query_begin(&q, &reader->sql, READ_DENTRY_NAME);
+	begin_query(&q, reader, READ_DENTRY_NAME);
 	cairn_query_number(&q, ino);
 	r = step_one(&q);
 	if (r < 0)
@@ -249,7 +284,7 @@ int cairn_sqlite_symlink_get(struct cairn_reader *reader, uint64_t ino, char **r
 	char *copy;
 	int r;
 
-	cairn_query_begin(&q, &reader->sql, READ_SYMLINK);
+	begin_query(&q, reader, READ_SYMLINK);
 	cairn_query_number(&q, ino);
 	r = step_one(&q);
 	if (r < 0)
@@ -277,7 +312,7 @@ static int scan_chunks(struct cairn_reader *reader, unsigned int statement, uint
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	int r;
 
-	cairn_query_begin(&q, &reader->sql, statement);
+	begin_query(&q, reader, statement);
 	cairn_query_number(&q, ino);
 	cairn_query_int(&q, first);
 	cairn_query_int(&q, last);
@@ -325,7 +360,7 @@ int cairn_sqlite_xattr_get(struct cairn_reader *reader, uint64_t ino, const char
 
 	if (!reader->store->schema.has_xattr)
 		return -ENOENT;
-	cairn_query_begin(&q, &reader->sql, READ_XATTR);
+	begin_query(&q, reader, READ_XATTR);
 	cairn_query_number(&q, ino);
 	cairn_query_name(&q, name, strlen(name));
 	r = step_one(&q);
@@ -356,7 +391,7 @@ int cairn_sqlite_xattr_scan(struct cairn_reader *reader, uint64_t ino, cairn_xat
 
 	if (!reader->store->schema.has_xattr)
 		return 0;
-	cairn_query_begin(&q, &reader->sql, READ_XATTRS);
+	begin_query(&q, reader, READ_XATTRS);
 	cairn_query_number(&q, ino);
 	while ((r = cairn_query_step(&q)) > 0) {
 		char name[CAIRN_NAME_MAX + 1] = "";
@@ -385,7 +420,7 @@ int cairn_sqlite_orphan_scan(struct cairn_reader *reader, cairn_ino_fn fn, void 
 
 	if (!reader->store->schema.has_orphan)
 		return 0;
-	cairn_query_begin(&q, &reader->sql, READ_ORPHANS);
+	begin_query(&q, reader, READ_ORPHANS);
 	while ((r = cairn_query_step(&q)) > 0) {
 		int64_t ino = 0;
 
@@ -403,7 +438,7 @@ static int pragma_number(struct cairn_reader *reader, unsigned int statement, ui
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	int r;
 
-	cairn_query_begin(&q, &reader->sql, statement);
+	begin_query(&q, reader, statement);
 	r = step_one(&q);
 	if (r < 0)
 		return r == -ENOENT ? -EIO : r;

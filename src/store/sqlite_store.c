@@ -30,6 +30,7 @@ static int store_present(struct cairn_store *base)
 static const struct cairn_store_ops sqlite_ops = {
 	.reader_open = cairn_sqlite_reader_open,
 	.reader_close = cairn_sqlite_reader_close,
+	.reader_rest = cairn_sqlite_reader_rest,
 	.inode_get = cairn_sqlite_inode_get,
 	.dentry_get = cairn_sqlite_dentry_get,
 	.dentry_scan = cairn_sqlite_dentry_scan,

@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "store/probe.h"
 #include "store/schema.h"
 #include "store/sql.h"
@@ -40,7 +42,9 @@ struct sqlite_store {
 	uint64_t page_size;         /* bytes */
 	uint64_t wal_size;          /* bytes; the writer's thread only */
 	bool sync_failed;           /* the last sync(); the writer's thread only */
-	dev_t device;               /* of the database file, when it was opened */
+	atomic_ulong
+		generation; /* moves when the state that readers keep is no longer the newest */
+	dev_t device;       /* of the database file, when it was opened */
 	ino_t inode;
 	/* What of the WAL is known, to tell what others add; the writer's thread only. */
 	struct {
@@ -55,7 +59,8 @@ struct sqlite_store {
 struct cairn_reader {
 	struct cairn_sql sql;
 	const struct sqlite_store *store;
-	bool name_logged; /* a warning about unusable names was written */
+	unsigned long generation; /* of the state that its open transaction sees */
+	bool name_logged;         /* a warning about unusable names was written */
 };
 
 /* Opens and checks, without giving out a table of functions: what opening a store and reading a
@@ -75,6 +80,7 @@ int cairn_sqlite_base_path(struct sqlite_store *store, char **ret);
 /* sqlite_read.c */
 int cairn_sqlite_reader_open(struct cairn_store *base, struct cairn_reader **ret);
 void cairn_sqlite_reader_close(struct cairn_reader *reader);
+void cairn_sqlite_reader_rest(struct cairn_reader *reader);
 int cairn_sqlite_inode_get(struct cairn_reader *reader, uint64_t ino, struct cairn_attr *ret);
 int cairn_sqlite_dentry_get(struct cairn_reader *reader, uint64_t parent, const char *name,
 			    size_t name_len, struct cairn_dentry_row *ret);

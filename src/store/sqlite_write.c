@@ -118,15 +118,24 @@ static int run_plain(struct cairn_sql *sql, unsigned int statement)
 
 int cairn_sqlite_begin(struct cairn_store *base)
 {
-	return run_plain(&from_base(base)->sql, WRITE_BEGIN);
+	struct sqlite_store *store = from_base(base);
+	int r;
+
+	r = run_plain(&store->sql, WRITE_BEGIN);
+	atomic_fetch_add(&store->generation, 1); /* others may have committed */
+	return r;
 }
 
 /* A commit that failed leaves no transaction behind, so that the caller may begin anew. */
 int cairn_sqlite_commit(struct cairn_store *base)
 {
-	_cleanup_(cairn_sql_rollbackp) struct cairn_sql *open = &from_base(base)->sql;
+	struct sqlite_store *store = from_base(base);
+	_cleanup_(cairn_sql_rollbackp) struct cairn_sql *open = &store->sql;
+	int r;
 
-	return run_plain(open, WRITE_COMMIT);
+	r = run_plain(open, WRITE_COMMIT);
+	atomic_fetch_add(&store->generation, 1);
+	return r;
 }
 
 void cairn_sqlite_rollback(struct cairn_store *base)

@@ -93,10 +93,13 @@ struct cairn_reader; /* one read connection; its layout is the engine's */
 struct cairn_store;
 
 struct cairn_store_ops {
-	/* Readers. Each call sees one committed state, at least as new as the last commit that
-	 * returned before the call began. */
+	/* Readers. Each call sees one committed state, at least as new as the last commit(),
+	 * begin() or foreign() that returned before the call began. A reader keeps that state until
+	 * there is a newer one or it is told to rest, and a checkpoint gets no further than the
+	 * oldest. */
 	int (*reader_open)(struct cairn_store *store, struct cairn_reader **ret);
 	void (*reader_close)(struct cairn_reader *reader);
+	void (*reader_rest)(struct cairn_reader *reader);
 
 	int (*inode_get)(struct cairn_reader *reader, uint64_t ino, struct cairn_attr *ret);
 	/* The entry `name` of directory `parent`; ret->name is left NULL. */

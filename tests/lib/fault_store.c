@@ -84,6 +84,11 @@ static int reader_open(struct cairn_store *base, struct cairn_reader **ret)
 	return 0;
 }
 
+static void reader_rest(struct cairn_reader *reader)
+{
+	reader->fault->real->ops->reader_rest(reader->real);
+}
+
 static void reader_close(struct cairn_reader *reader)
 {
 	reader->fault->real->ops->reader_close(reader->real);
@@ -206,6 +211,7 @@ static void close_both(struct cairn_store *base)
 static const struct cairn_store_ops fault_ops = {
 	.reader_open = reader_open,
 	.reader_close = reader_close,
+	.reader_rest = reader_rest,
 	.inode_get = fault_inode_get,
 	.dentry_get = fault_dentry_get,
 	.dentry_scan = fault_dentry_scan,

@@ -117,6 +117,8 @@ void sx_sql(sqlite3 *db, const char *sql)
 	cr_assert_eq(sqlite3_exec(db ? db : own, sql, NULL, NULL, NULL), SQLITE_OK, "%s: %s", sql,
 		     sqlite3_errmsg(db ? db : own));
 	sqlite3_close(own);
+	if (sx.reader)
+		sx.store->ops->reader_rest(sx.reader); /* the next call sees it */
 }
 
 const char *sx_text(const char *sql)

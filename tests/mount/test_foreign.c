@@ -426,6 +426,35 @@ Test(foreign, nobody_but_fsync_waits_for_its_lock)
 	free(data);
 }
 
+Test(foreign, many_that_wait_for_its_lock_keep_nobody_from_reading)
+{
+	enum { WAITING = 40 };
+	pid_t children[WAITING];
+
+	must(put_text("old", "x"));
+	must(sync_file("old"));
+	sql("BEGIN IMMEDIATE");
+	must(put_text("new", "y"));
+	for (int i = 0; i < WAITING; i++) {
+		children[i] = fx_fork();
+		if (children[i] == 0)
+			_exit(sync_file("new") == 0 ? 0 : 1);
+	}
+	for (int i = 0; i < 10; i++) {
+		tick();
+		cr_assert_eq(access("nothing", F_OK), -1);
+		must(put_text("late", "z"));
+		cr_assert(holds_text("late", "z"));
+		must(unlink("late"));
+	}
+	for (int i = 0; i < WAITING; i++)
+		cr_assert_eq(waitpid(children[i], NULL, WNOHANG), 0, "fsync without a commit");
+	sql("COMMIT");
+	for (int i = 0; i < WAITING; i++)
+		cr_assert_eq(fx_wait(children[i]), 0);
+	assert_sound();
+}
+
 /* Conflicts: the other process has its change in an open transaction while the mount makes its
  * own, and commits first. */
 

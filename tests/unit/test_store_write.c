@@ -89,10 +89,50 @@ Test(store_write, readers_read_while_another_process_writes)
 	sqlite3_close(other);
 }
 
-Test(store_write, foreign_commits_are_seen_by_the_next_read)
+/* Commits an entry by a connection of another program; nobody here is told. */
+static void other_adds(const char *sql)
+{
+	sqlite3 *other = sx_connect();
+
+	cr_assert_eq(sqlite3_exec(other, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+}
+
+Test(store_write, foreign_commits_are_seen_once_they_are_looked_for)
+{
+	enum cairn_foreign found;
+
+	cr_assert_not(entry_exists("a"));
+	other_adds("INSERT INTO fs_dentry (parent_ino, name, ino) VALUES (1, 'a', 1)");
+	cr_assert_eq(OPS->foreign(sx.store, &found), 0);
+	cr_assert_eq(found, CAIRN_FOREIGN_FILES);
+	cr_assert(entry_exists("a"));
+}
+
+Test(store_write, foreign_commits_are_seen_in_a_transaction_of_our_own)
 {
 	cr_assert_not(entry_exists("a"));
-	sx_sql(NULL, "INSERT INTO fs_dentry (parent_ino, name, ino) VALUES (1, 'a', 1)");
+	other_adds("INSERT INTO fs_dentry (parent_ino, name, ino) VALUES (1, 'a', 1)");
+	cr_assert_eq(OPS->begin(sx.store), 0);
+	cr_assert(entry_exists("a"));
+	OPS->rollback(sx.store);
+}
+
+Test(store_write, a_reader_keeps_its_state_until_it_rests)
+{
+	cr_assert_not(entry_exists("a"));
+	other_adds("INSERT INTO fs_dentry (parent_ino, name, ino) VALUES (1, 'a', 1)");
+	cr_assert_not(entry_exists("a"));
+	OPS->reader_rest(sx.reader);
+	cr_assert(entry_exists("a"));
+}
+
+Test(store_write, a_reader_that_rests_is_in_no_checkpoints_way)
+{
+	sx_commit(cr_assert_eq(put("a", 1), 0));
+	cr_assert(entry_exists("a"));
+	OPS->reader_rest(sx.reader);
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_TRUNCATE), 0);
 	cr_assert(entry_exists("a"));
 }
 
