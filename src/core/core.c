@@ -96,6 +96,13 @@ static int reap_orphans(struct cairn_core *core)
 	return r;
 }
 
+static void rest_readers(void *arg)
+{
+	struct cairn_core *core = arg;
+
+	cairn_readers_rest(&core->readers);
+}
+
 int cairn_core_open(struct cairn_store *store, const struct cairn_core_options *options,
 		    const struct cairn_log *log, struct cairn_core **ret)
 {
@@ -112,6 +119,8 @@ int cairn_core_open(struct cairn_store *store, const struct cairn_core_options *
 	core->options.max_dirty = MAX(core->options.max_dirty, CAIRN_MAX_DIRTY_LEAST);
 	core->log = log;
 	r = core_init(core);
+	store->on_busy = rest_readers;
+	store->on_busy_arg = core;
 	if (r == 0)
 		r = cairn_writer_start(core);
 	if (r == 0)

@@ -5,9 +5,15 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "util/clock.h"
+
 /* What remains of the WAL file after it starts over. Blocks that are there already are cheaper to
  * write than new ones. */
 #define WAL_KEEP_BYTES "67108864"
+
+/* The pauses between two looks at a lock that another process holds: from 1 ms to 64 ms. */
+#define BUSY_PAUSE_NS  1000000L
+#define BUSY_DOUBLINGS 6
 
 static void store_close(struct cairn_store *base)
 {
@@ -151,6 +157,23 @@ static int configure_writer(struct cairn_sql *sql)
 	return 0;
 }
 
+/* SQLite's own busy timeout, with `on_busy` at each look. */
+static int while_busy(void *arg, int count)
+{
+	struct sqlite_store *store = arg;
+	uint64_t now = cairn_mono_ns();
+	struct timespec pause = { .tv_nsec = BUSY_PAUSE_NS << MIN(count, BUSY_DOUBLINGS) };
+
+	if (count == 0)
+		store->busy_since = now;
+	if (now - store->busy_since >= UINT64_C(1000000) * store->target.busy_timeout_ms)
+		return 0;
+	if (store->base.on_busy)
+		store->base.on_busy(store->base.on_busy_arg);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	return 1;
+}
+
 static int note_identity(struct sqlite_store *store)
 {
 	struct stat st;
@@ -174,6 +197,7 @@ static int open_writer(struct sqlite_store *store, const char *path, struct cair
 	r = configure_writer(&store->sql);
 	if (r < 0)
 		return r;
+	sqlite3_busy_handler(store->sql.db, while_busy, store);
 	r = cairn_schema_upgrade(&store->sql, path, &store->schema, err);
 	if (r < 0)
 		return r;

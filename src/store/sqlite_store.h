@@ -42,6 +42,7 @@ struct sqlite_store {
 	uint64_t page_size;         /* bytes */
 	uint64_t wal_size;          /* bytes; the writer's thread only */
 	bool sync_failed;           /* the last sync(); the writer's thread only */
+	uint64_t busy_since;        /* monotonic ns; the writer's thread only */
 	atomic_ulong
 		generation; /* moves when the state that readers keep is no longer the newest */
 	dev_t device;       /* of the database file, when it was opened */

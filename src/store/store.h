@@ -181,6 +181,10 @@ struct cairn_store {
 	size_t chunk_size; /* bytes, 1 ... CAIRN_CHUNK_MAX, fixed when the workspace was made */
 	bool read_only;
 	bool has_xattrs; /* some inode had extended attributes when the store was opened */
+	/* Called again and again by the write side while it waits for another process's lock; that
+	 * process may in turn wait for readers to rest. May be NULL. */
+	void (*on_busy)(void *arg);
+	void *on_busy_arg;
 };
 
 struct cairn_store_options {
