@@ -164,8 +164,7 @@ ParameterizedTestParameters(core_data, every_sequence_reads_as_an_array_would)
 	return cr_make_param_array(size_t, chunk_sizes, ARRAY_SIZE(chunk_sizes));
 }
 
-ParameterizedTest(size_t *chunk_size, core_data, every_sequence_reads_as_an_array_would,
-		  .init = cf_setup, .fini = cf_teardown)
+ParameterizedTest(size_t *chunk_size, core_data, every_sequence_reads_as_an_array_would)
 {
 	static void (*const steps[])(void) = { do_write,  do_write, do_write, do_resize,
 					       do_resize, do_zero,  do_zero,  do_layers };
