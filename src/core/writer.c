@@ -477,7 +477,7 @@ int cairn_writer_stop(struct cairn_core *core)
 
 	if (core->options.read_only)
 		return 0;
-	r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_TRUNCATE);
+	r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_ALL);
 	if (r == -EAGAIN)
 		r = 0; /* another process reads the WAL; the last one to close cleans up */
 	return r;
