@@ -16,19 +16,20 @@ int cairn_engine_refresh(struct cairn_core *core, unsigned int timeout_ms)
 	struct timespec until = cairn_mono_after_ms(timeout_ms);
 	struct cairn_writer *w = &core->writer;
 	uint64_t ticket;
-	int rc = 0;
+	int r = 0;
 
-	pthread_mutex_lock(&w->lock);
+	cairn_lock_expect_none();
+	cairn_mutex_lock(&w->lock);
 	ticket = ++w->want_poll;
 	pthread_cond_signal(&w->work);
-	while (w->polled < ticket && rc == 0) {
+	while (w->polled < ticket && r == 0) {
 		if (timeout_ms)
-			rc = pthread_cond_timedwait(&w->done, &w->lock, &until);
+			r = cairn_mutex_wait_until(&w->lock, &w->done, &until);
 		else
-			rc = pthread_cond_wait(&w->done, &w->lock);
+			cairn_mutex_wait(&w->lock, &w->done);
 	}
-	pthread_mutex_unlock(&w->lock);
-	return -rc;
+	cairn_mutex_unlock(&w->lock);
+	return r;
 }
 
 int cairn_engine_settle(struct cairn_core *core, bool sync)
@@ -37,11 +38,11 @@ int cairn_engine_settle(struct cairn_core *core, bool sync)
 
 	if (core->options.read_only)
 		return 0;
-	pthread_rwlock_rdlock(&core->gate);
+	cairn_rwlock_rdlock(&core->gate);
 	seq = core->seq;
 	if (atomic_load(&core->batch[seq & 1].bytes) == 0)
 		seq--;
-	pthread_rwlock_unlock(&core->gate);
+	cairn_rwlock_unlock(&core->gate);
 	return cairn_writer_wait(core, seq, sync);
 }
 

@@ -12,10 +12,10 @@ struct cairn_delta *cairn_batch_add(struct cairn_batch *batch, uint64_t seq,
 	if (!delta)
 		return NULL;
 	delta->seq = seq;
-	pthread_mutex_lock(&batch->lock);
+	cairn_mutex_lock(&batch->lock);
 	DL_APPEND(batch->deltas, delta);
 	batch->count++;
-	pthread_mutex_unlock(&batch->lock);
+	cairn_mutex_unlock(&batch->lock);
 	atomic_fetch_add(&batch->bytes, delta->bytes);
 	inode->delta[seq & 1] = delta;
 	return delta;

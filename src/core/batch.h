@@ -7,15 +7,15 @@
  * prefix of what callers saw. */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "core/delta.h"
+#include "core/lock.h"
 
 struct cairn_batch {
-	pthread_mutex_t lock;       /* guards deltas and count */
+	struct cairn_mutex lock;    /* guards deltas and count */
 	struct cairn_delta *deltas; /* in order of their first change */
 	unsigned int count;
 	atomic_size_t bytes; /* memory that the deltas hold */

@@ -81,9 +81,9 @@ static int resolve_deleted(struct cairn_core *core, struct cairn_delta *delta)
 	r = stored_names(core, delta->attr.ino, &names);
 	if (r < 0 || names > 0)
 		return r;
-	pthread_rwlock_wrlock(&delta->inode->lock);
+	cairn_rwlock_wrlock(&delta->inode->lock);
 	delta->attr.nlink = S_ISDIR(delta->attr.mode) ? 2 : 1;
-	pthread_rwlock_unlock(&delta->inode->lock);
+	cairn_rwlock_unlock(&delta->inode->lock);
 	return recover(core, delta->attr.ino);
 }
 
@@ -124,13 +124,13 @@ static int resolve_inode(struct cairn_core *core, struct cairn_delta *delta)
 		   "inode %" PRIu64 " was changed by another process and here at once; the change "
 		   "made here stands",
 		   delta->attr.ino);
-	pthread_rwlock_wrlock(&delta->inode->lock);
+	cairn_rwlock_wrlock(&delta->inode->lock);
 	add_links(delta, (int64_t)row.nlink - delta->base.nlink);
 	/* Chunks past the size that stands go, whoever wrote them. */
 	delta->resized = true;
 	delta->cut = MIN(delta->cut, delta->attr.size);
 	delta->base = row;
-	pthread_rwlock_unlock(&delta->inode->lock);
+	cairn_rwlock_unlock(&delta->inode->lock);
 	return 0;
 }
 

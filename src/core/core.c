@@ -8,22 +8,16 @@
 
 static int batch_init(struct cairn_batch *batch)
 {
-	return -pthread_mutex_init(&batch->lock, NULL);
+	return cairn_mutex_init(&batch->lock, CAIRN_LOCK_LEAF);
 }
 
 /* Parts in the order they are built; a core that failed half way is taken down from there. */
 static int core_init(struct cairn_core *core)
 {
-	pthread_rwlockattr_t attr;
 	int r;
 
-	/* The swap must not starve behind a stream of operations. */
-	pthread_rwlockattr_init(&attr);
-	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&core->gate, &attr);
-	pthread_rwlockattr_destroy(&attr);
-
-	r = batch_init(&core->batch[0]) ?: batch_init(&core->batch[1]);
+	r = cairn_rwlock_init(&core->gate, CAIRN_LOCK_GATE, 0);
+	r = r ?: batch_init(&core->batch[0]) ?: batch_init(&core->batch[1]);
 	r = r ?: cairn_icache_init(&core->icache);
 	r = r ?: cairn_listings_init(&core->listings);
 	r = r ?: cairn_pins_init(&core->pins);
@@ -43,8 +37,8 @@ static void core_free(struct cairn_core *core)
 	cairn_pins_destroy(&core->pins);
 	cairn_readers_destroy(&core->readers);
 	for (int i = 0; i < 2; i++)
-		pthread_mutex_destroy(&core->batch[i].lock);
-	pthread_rwlock_destroy(&core->gate);
+		cairn_mutex_destroy(&core->batch[i].lock);
+	cairn_rwlock_destroy(&core->gate);
 	core->store->ops->close(core->store);
 	free(core);
 }

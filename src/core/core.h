@@ -20,6 +20,7 @@
  *                        lease.lock: nothing is taken while one of them is held
  *
  * A thread waits for the writer (back-pressure, fsync, a fresh lease) only with none of them held.
+ * Builds with lock_check abort where either is broken (lock.h).
  */
 #pragma once
 

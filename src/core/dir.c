@@ -96,20 +96,20 @@ static int lock_listing(struct cairn_core *core, struct cairn_inode *dir)
 {
 	int r;
 
-	pthread_rwlock_rdlock(&dir->lock);
+	cairn_rwlock_rdlock(&dir->lock);
 	r = cairn_inode_usable(dir);
 	if (r == 0)
 		r = S_ISDIR(dir->attr.mode) ? 0 : -ENOTDIR;
 	if (r == 0 && dir->listing)
 		return 0;
-	pthread_rwlock_unlock(&dir->lock);
+	cairn_rwlock_unlock(&dir->lock);
 	if (r < 0)
 		return r;
 
-	pthread_rwlock_wrlock(&dir->lock);
+	cairn_rwlock_wrlock(&dir->lock);
 	r = cairn_inode_usable(dir) ?: cairn_listing_build(core, dir);
 	if (r < 0)
-		pthread_rwlock_unlock(&dir->lock);
+		cairn_rwlock_unlock(&dir->lock);
 	return r;
 }
 
@@ -125,7 +125,7 @@ static int read_page(struct cairn_core *core, uint64_t ino, uint64_t id, size_t 
 	r = lock_listing(core, dir);
 	if (r == 0) {
 		r = take_page(core, dir, id, max, plus, page);
-		pthread_rwlock_unlock(&dir->lock);
+		cairn_rwlock_unlock(&dir->lock);
 	}
 	cairn_inode_unref(core, dir);
 	cairn_listings_trim(core);

@@ -134,9 +134,9 @@ int cairn_core_fsync(struct cairn_core *core, uint64_t ino)
 
 	if (core->options.read_only)
 		return 0;
-	pthread_rwlock_rdlock(&core->gate);
+	cairn_rwlock_rdlock(&core->gate);
 	r = newest_batch(core, ino, &seq);
-	pthread_rwlock_unlock(&core->gate);
+	cairn_rwlock_unlock(&core->gate);
 	if (r < 0)
 		return r;
 	return cairn_writer_wait(core, seq, true);

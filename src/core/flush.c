@@ -187,11 +187,11 @@ void cairn_flush_drop(struct cairn_core *core, struct cairn_batch *batch)
 	DL_FOREACH_SAFE (batch->deltas, delta, next) {
 		struct cairn_inode *inode = delta->inode;
 
-		pthread_rwlock_wrlock(&inode->lock);
+		cairn_rwlock_wrlock(&inode->lock);
 		inode->delta[delta->seq & 1] = NULL;
 		if (delta->create)
 			inode->fresh = false;
-		pthread_rwlock_unlock(&inode->lock);
+		cairn_rwlock_unlock(&inode->lock);
 		cairn_delta_free(delta);
 		cairn_inode_unref(core, inode);
 	}

@@ -29,7 +29,7 @@ static void refresh_inode(struct cairn_core *core, struct cairn_inode *inode)
 {
 	int r;
 
-	pthread_rwlock_wrlock(&inode->lock);
+	cairn_rwlock_wrlock(&inode->lock);
 	cairn_listing_drop(core, inode);
 	inode->version++;
 	if (!inode->delta[0] && !inode->delta[1] && cairn_inode_usable(inode) == 0) {
@@ -39,7 +39,7 @@ static void refresh_inode(struct cairn_core *core, struct cairn_inode *inode)
 		else if (r < 0)
 			cairn_warn(core->log, "inode %" PRIu64 ": %s", inode->ino, strerror(-r));
 	}
-	pthread_rwlock_unlock(&inode->lock);
+	cairn_rwlock_unlock(&inode->lock);
 	cairn_inode_unref(core, inode);
 }
 

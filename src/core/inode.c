@@ -15,22 +15,18 @@
 int cairn_icache_init(struct cairn_icache *cache)
 {
 	*cache = (struct cairn_icache){ .idle_max = IDLE_MAX };
-	return -pthread_mutex_init(&cache->lock, NULL);
+	return cairn_mutex_init(&cache->lock, CAIRN_LOCK_LEAF);
 }
 
 static struct cairn_inode *inode_alloc(uint64_t ino)
 {
 	struct cairn_inode *inode = calloc(1, sizeof(*inode));
-	pthread_rwlockattr_t attr;
 
 	if (!inode)
 		return NULL;
 	inode->ino = ino;
 	inode->refs = 1;
-	pthread_rwlockattr_init(&attr);
-	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&inode->lock, &attr);
-	pthread_rwlockattr_destroy(&attr);
+	cairn_rwlock_init(&inode->lock, CAIRN_LOCK_INODE, ino);
 	return inode;
 }
 
@@ -38,7 +34,7 @@ static void inode_free(struct cairn_inode *inode)
 {
 	assert(!inode->delta[0] && !inode->delta[1]);
 	cairn_listing_free(inode->listing);
-	pthread_rwlock_destroy(&inode->lock);
+	cairn_rwlock_destroy(&inode->lock);
 	free(inode);
 }
 
@@ -51,7 +47,7 @@ void cairn_icache_destroy(struct cairn_icache *cache)
 		inode_free(inode);
 	}
 	assert(!cache->table);
-	pthread_mutex_destroy(&cache->lock);
+	cairn_mutex_destroy(&cache->lock);
 }
 
 static struct cairn_inode *find_locked(struct cairn_icache *cache, uint64_t ino)
@@ -110,10 +106,10 @@ static void free_victims(struct cairn_core *core, struct cairn_inode *victims)
 
 void cairn_inode_ref(struct cairn_core *core, struct cairn_inode *inode)
 {
-	pthread_mutex_lock(&core->icache.lock);
+	cairn_mutex_lock(&core->icache.lock);
 	assert(inode->refs > 0);
 	inode->refs++;
-	pthread_mutex_unlock(&core->icache.lock);
+	cairn_mutex_unlock(&core->icache.lock);
 }
 
 void cairn_inode_unref(struct cairn_core *core, struct cairn_inode *inode)
@@ -121,7 +117,7 @@ void cairn_inode_unref(struct cairn_core *core, struct cairn_inode *inode)
 	struct cairn_icache *cache = &core->icache;
 	struct cairn_inode *victims = NULL;
 
-	pthread_mutex_lock(&cache->lock);
+	cairn_mutex_lock(&cache->lock);
 	assert(inode->refs > 0);
 	if (--inode->refs == 0) {
 		if (inode->dead && inode->hashed)
@@ -134,7 +130,7 @@ void cairn_inode_unref(struct cairn_core *core, struct cairn_inode *inode)
 			LL_PREPEND(victims, inode);
 		}
 	}
-	pthread_mutex_unlock(&cache->lock);
+	cairn_mutex_unlock(&cache->lock);
 
 	free_victims(core, victims);
 }
@@ -144,9 +140,9 @@ void cairn_icache_drop_idle(struct cairn_core *core)
 	struct cairn_icache *cache = &core->icache;
 	struct cairn_inode *victims;
 
-	pthread_mutex_lock(&cache->lock);
+	cairn_mutex_lock(&cache->lock);
 	victims = shrink_locked(cache, 0);
-	pthread_mutex_unlock(&cache->lock);
+	cairn_mutex_unlock(&cache->lock);
 	free_victims(core, victims);
 }
 
@@ -156,7 +152,7 @@ int cairn_icache_used(struct cairn_core *core, struct cairn_inode ***ret, size_t
 	struct cairn_inode *inode, *next, **used;
 	size_t count = 0;
 
-	pthread_mutex_lock(&cache->lock);
+	cairn_mutex_lock(&cache->lock);
 	used = reallocarray(NULL, HASH_COUNT(cache->table) + 1, sizeof(struct cairn_inode *));
 	if (used) {
 		HASH_ITER (hh, cache->table, inode, next) {
@@ -166,7 +162,7 @@ int cairn_icache_used(struct cairn_core *core, struct cairn_inode ***ret, size_t
 			used[count++] = inode;
 		}
 	}
-	pthread_mutex_unlock(&cache->lock);
+	cairn_mutex_unlock(&cache->lock);
 	if (!used)
 		return -ENOMEM;
 	*ret = used;
@@ -277,16 +273,16 @@ static int insert_and_load(struct cairn_core *core, uint64_t ino,
 
 	if (!inode)
 		return -ENOMEM;
-	pthread_rwlock_wrlock(&inode->lock);
+	cairn_rwlock_wrlock_new(&inode->lock);
 
-	pthread_mutex_lock(&core->icache.lock);
+	cairn_mutex_lock(&core->icache.lock);
 	other = find_locked(&core->icache, ino);
 	if (!other)
 		inserted = insert_locked(&core->icache, inode);
-	pthread_mutex_unlock(&core->icache.lock);
+	cairn_mutex_unlock(&core->icache.lock);
 
 	if (!inserted) {
-		pthread_rwlock_unlock(&inode->lock);
+		cairn_rwlock_unlock(&inode->lock);
 		inode_free(inode);
 		if (!other)
 			return -ENOMEM;
@@ -297,11 +293,11 @@ static int insert_and_load(struct cairn_core *core, uint64_t ino,
 	r = load(core, inode, hint);
 	inode->error = r;
 	if (r < 0) {
-		pthread_mutex_lock(&core->icache.lock);
+		cairn_mutex_lock(&core->icache.lock);
 		unhash_locked(&core->icache, inode);
-		pthread_mutex_unlock(&core->icache.lock);
+		cairn_mutex_unlock(&core->icache.lock);
 	}
-	pthread_rwlock_unlock(&inode->lock);
+	cairn_rwlock_unlock(&inode->lock);
 	*ret = inode;
 	return 0;
 }
@@ -309,9 +305,9 @@ static int insert_and_load(struct cairn_core *core, uint64_t ino,
 int cairn_inode_get(struct cairn_core *core, uint64_t ino, const struct cairn_attr_hint *hint,
 		    struct cairn_inode **ret)
 {
-	pthread_mutex_lock(&core->icache.lock);
+	cairn_mutex_lock(&core->icache.lock);
 	*ret = find_locked(&core->icache, ino);
-	pthread_mutex_unlock(&core->icache.lock);
+	cairn_mutex_unlock(&core->icache.lock);
 	if (*ret)
 		return 0;
 	return insert_and_load(core, ino, hint, ret);
@@ -328,12 +324,12 @@ int cairn_inode_new(struct cairn_core *core, const struct cairn_attr *attr,
 	inode->attr = *attr;
 	inode->allocated = attr->size;
 	inode->fresh = true;
-	pthread_rwlock_wrlock(&inode->lock);
-	pthread_mutex_lock(&core->icache.lock);
+	cairn_rwlock_wrlock_new(&inode->lock);
+	cairn_mutex_lock(&core->icache.lock);
 	inserted = insert_locked(&core->icache, inode);
-	pthread_mutex_unlock(&core->icache.lock);
+	cairn_mutex_unlock(&core->icache.lock);
 	if (!inserted) {
-		pthread_rwlock_unlock(&inode->lock);
+		cairn_rwlock_unlock(&inode->lock);
 		inode_free(inode);
 		return -ENOMEM;
 	}
@@ -349,7 +345,7 @@ int cairn_inode_view(struct cairn_core *core, uint64_t ino, struct cairn_inode_v
 	r = cairn_inode_get(core, ino, NULL, &inode);
 	if (r < 0)
 		return r;
-	pthread_rwlock_rdlock(&inode->lock);
+	cairn_rwlock_rdlock(&inode->lock);
 	*ret = (struct cairn_inode_view){ .core = core, .inode = inode };
 	r = cairn_inode_usable(inode);
 	if (r < 0)
@@ -363,7 +359,7 @@ void cairn_inode_viewp(struct cairn_inode_view *view)
 
 	if (!inode)
 		return;
-	pthread_rwlock_unlock(&inode->lock);
+	cairn_rwlock_unlock(&inode->lock);
 	cairn_inode_unref(view->core, inode);
 }
 
@@ -373,9 +369,9 @@ int cairn_inode_peek(struct cairn_core *core, uint64_t ino, const struct cairn_a
 	struct cairn_inode *inode;
 	int r;
 
-	pthread_mutex_lock(&core->icache.lock);
+	cairn_mutex_lock(&core->icache.lock);
 	inode = find_locked(&core->icache, ino);
-	pthread_mutex_unlock(&core->icache.lock);
+	cairn_mutex_unlock(&core->icache.lock);
 
 	if (!inode && hint_holds(core, hint) && !needs_count(core, hint->attr) &&
 	    !S_ISLNK(hint->attr->mode)) {
@@ -389,11 +385,11 @@ int cairn_inode_peek(struct cairn_core *core, uint64_t ino, const struct cairn_a
 		if (r < 0)
 			return r;
 	}
-	pthread_rwlock_rdlock(&inode->lock);
+	cairn_rwlock_rdlock(&inode->lock);
 	r = cairn_inode_usable(inode);
 	if (r == 0)
 		r = cairn_inode_attr(core, inode, ret);
-	pthread_rwlock_unlock(&inode->lock);
+	cairn_rwlock_unlock(&inode->lock);
 	cairn_inode_unref(core, inode);
 	return r;
 }

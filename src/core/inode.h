@@ -7,10 +7,10 @@
 
 #include "util/hash.h"
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "core/lock.h"
 #include "store/store.h"
 
 struct cairn_core;
@@ -24,8 +24,8 @@ struct cairn_inode {
 	unsigned int refs;               /* guarded by icache.lock */
 	bool hashed;                     /* guarded by icache.lock */
 
-	pthread_rwlock_t lock; /* guards all that follows */
-	int error;             /* why it could not be loaded; such an inode has left the table */
+	struct cairn_rwlock lock; /* guards all that follows */
+	int error;                /* why it could not be loaded; such an inode has left the table */
 	bool fresh;   /* no row in the store yet: nothing of it needs to be looked up there */
 	bool dead;    /* destroyed; it stays in the table while its row may be in the store */
 	bool recount; /* the stored nlink was no count; see cairn_inode_drop_link() */
@@ -37,7 +37,7 @@ struct cairn_inode {
 };
 
 struct cairn_icache {
-	pthread_mutex_t lock;
+	struct cairn_mutex lock;
 	struct cairn_inode *table; /* by ino */
 	struct cairn_inode *idle;  /* clean and unused, most recently used first */
 	unsigned int idle_count;

@@ -1,7 +1,6 @@
 /* The inside of the core, shared by src/core/ alone. The lock order stands in core.h. */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "core/batch.h"
@@ -9,6 +8,7 @@
 #include "core/inode.h"
 #include "core/lease.h"
 #include "core/listing.h"
+#include "core/lock.h"
 #include "core/pin.h"
 #include "core/readers.h"
 #include "core/writer.h"
@@ -24,7 +24,7 @@ struct cairn_core {
 	 */
 	atomic_ulong commits;
 
-	pthread_rwlock_t gate;
+	struct cairn_rwlock gate;
 	uint64_t seq;                /* of the running batch; guarded by the gate */
 	struct cairn_batch batch[2]; /* by parity of seq */
 

@@ -5,26 +5,26 @@
 int cairn_lease_init(struct cairn_lease *lease)
 {
 	*lease = (struct cairn_lease){ 0 };
-	return -pthread_mutex_init(&lease->lock, NULL);
+	return cairn_mutex_init(&lease->lock, CAIRN_LOCK_LEAF);
 }
 
 void cairn_lease_destroy(struct cairn_lease *lease)
 {
-	pthread_mutex_destroy(&lease->lock);
+	cairn_mutex_destroy(&lease->lock);
 }
 
 uint64_t cairn_lease_take(struct cairn_lease *lease)
 {
 	uint64_t number;
 
-	pthread_mutex_lock(&lease->lock);
+	cairn_mutex_lock(&lease->lock);
 	if (lease->block[0].next == lease->block[0].end) {
 		lease->block[0] = lease->block[1];
 		lease->block[1].next = lease->block[1].end = 0;
 	}
 	assert(lease->block[0].next < lease->block[0].end);
 	number = lease->block[0].next++;
-	pthread_mutex_unlock(&lease->lock);
+	cairn_mutex_unlock(&lease->lock);
 	return number;
 }
 
@@ -38,9 +38,9 @@ uint64_t cairn_lease_left(struct cairn_lease *lease)
 {
 	uint64_t left;
 
-	pthread_mutex_lock(&lease->lock);
+	cairn_mutex_lock(&lease->lock);
 	left = left_locked(lease);
-	pthread_mutex_unlock(&lease->lock);
+	cairn_mutex_unlock(&lease->lock);
 	return left;
 }
 
@@ -48,12 +48,12 @@ void cairn_lease_add(struct cairn_lease *lease, uint64_t first, uint64_t count)
 {
 	int slot;
 
-	pthread_mutex_lock(&lease->lock);
+	cairn_mutex_lock(&lease->lock);
 	slot = lease->block[0].next == lease->block[0].end ? 0 : 1;
 	assert(lease->block[slot].next == lease->block[slot].end);
 	lease->block[slot].next = first;
 	lease->block[slot].end = first + count;
-	pthread_mutex_unlock(&lease->lock);
+	cairn_mutex_unlock(&lease->lock);
 }
 
 bool cairn_lease_wants_block(struct cairn_lease *lease)

@@ -4,9 +4,10 @@
  * is ever given a number of ours. Numbers only grow. What is left of a block at the end is lost. */
 #pragma once
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "core/lock.h"
 
 #define CAIRN_LEASE_BLOCK 65536U /* numbers the writer reserves at a time */
 /* With fewer left the writer fetches the next block; an operation that finds fewer than the floor
@@ -16,7 +17,7 @@
 #define CAIRN_LEASE_FLOOR 4096U
 
 struct cairn_lease {
-	pthread_mutex_t lock;
+	struct cairn_mutex lock;
 	struct {
 		uint64_t next; /* the first free number */
 		uint64_t end;  /* the first that is not ours */

@@ -17,12 +17,12 @@
 int cairn_listings_init(struct cairn_listings *listings)
 {
 	*listings = (struct cairn_listings){ 0 };
-	return -pthread_mutex_init(&listings->lock, NULL);
+	return cairn_mutex_init(&listings->lock, CAIRN_LOCK_LEAF);
 }
 
 void cairn_listings_destroy(struct cairn_listings *listings)
 {
-	pthread_mutex_destroy(&listings->lock);
+	cairn_mutex_destroy(&listings->lock);
 }
 
 void cairn_listing_free(struct cairn_listing *listing)
@@ -43,11 +43,11 @@ static size_t listing_bytes(const struct cairn_listing *listing)
 
 static void recount(struct cairn_listings *listings, struct cairn_listing *listing)
 {
-	pthread_mutex_lock(&listings->lock);
+	cairn_mutex_lock(&listings->lock);
 	listings->bytes -= listing->counted;
 	listing->counted = listing_bytes(listing);
 	listings->bytes += listing->counted;
-	pthread_mutex_unlock(&listings->lock);
+	cairn_mutex_unlock(&listings->lock);
 }
 
 /* Grows an array by half as much again until `want` elements fit. */
@@ -224,11 +224,11 @@ int cairn_listing_build(struct cairn_core *core, struct cairn_inode *dir)
 	listing->inode = dir;
 	dir->listing = listing;
 
-	pthread_mutex_lock(&core->listings.lock);
+	cairn_mutex_lock(&core->listings.lock);
 	listing->counted = listing_bytes(listing);
 	core->listings.bytes += listing->counted;
 	DL_APPEND(core->listings.list, listing);
-	pthread_mutex_unlock(&core->listings.lock);
+	cairn_mutex_unlock(&core->listings.lock);
 	return 0;
 }
 
@@ -243,9 +243,9 @@ void cairn_listing_forget(struct cairn_listings *listings, struct cairn_inode *i
 {
 	if (!inode->listing)
 		return;
-	pthread_mutex_lock(&listings->lock);
+	cairn_mutex_lock(&listings->lock);
 	unlist_locked(listings, inode->listing);
-	pthread_mutex_unlock(&listings->lock);
+	cairn_mutex_unlock(&listings->lock);
 }
 
 void cairn_listing_drop(struct cairn_core *core, struct cairn_inode *dir)
@@ -260,10 +260,10 @@ static uint64_t trim_victim(struct cairn_listings *listings)
 {
 	uint64_t ino = 0;
 
-	pthread_mutex_lock(&listings->lock);
+	cairn_mutex_lock(&listings->lock);
 	if (listings->bytes > CAIRN_LISTINGS_MAX && listings->list && listings->list->next)
 		ino = listings->list->inode->ino;
-	pthread_mutex_unlock(&listings->lock);
+	cairn_mutex_unlock(&listings->lock);
 	return ino;
 }
 
@@ -275,9 +275,9 @@ void cairn_listings_trim(struct cairn_core *core)
 	while ((ino = trim_victim(&core->listings)) != 0) {
 		if (cairn_inode_get(core, ino, NULL, &dir) < 0)
 			return;
-		pthread_rwlock_wrlock(&dir->lock);
+		cairn_rwlock_wrlock(&dir->lock);
 		cairn_listing_drop(core, dir);
-		pthread_rwlock_unlock(&dir->lock);
+		cairn_rwlock_unlock(&dir->lock);
 		cairn_inode_unref(core, dir);
 	}
 }

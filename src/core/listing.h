@@ -6,7 +6,6 @@
  * to it. */
 #pragma once
 
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "core/inode.h"
@@ -39,7 +38,7 @@ struct cairn_listing {
 };
 
 struct cairn_listings {
-	pthread_mutex_t lock;
+	struct cairn_mutex lock;
 	struct cairn_listing *list; /* oldest first */
 	size_t bytes;
 };

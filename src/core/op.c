@@ -28,7 +28,7 @@ int cairn_op_begin(struct cairn_op *op, struct cairn_core *core, unsigned int fl
 		if (r < 0)
 			return r;
 	}
-	pthread_rwlock_rdlock(&core->gate);
+	cairn_rwlock_rdlock(&core->gate);
 	op->core = core;
 	op->inside = true;
 	op->seq = core->seq;
@@ -56,7 +56,7 @@ static int lock_one(struct cairn_op *op, uint64_t ino)
 	r = cairn_inode_get(op->core, ino, NULL, &inode);
 	if (r < 0)
 		return r;
-	pthread_rwlock_wrlock(&inode->lock);
+	cairn_rwlock_wrlock(&inode->lock);
 	hold(op, inode);
 	return cairn_inode_usable(inode);
 }
@@ -110,7 +110,7 @@ void cairn_op_unlock(struct cairn_op *op)
 	while (op->count > 0) {
 		struct cairn_inode *inode = op->held[--op->count].inode;
 
-		pthread_rwlock_unlock(&inode->lock);
+		cairn_rwlock_unlock(&inode->lock);
 		cairn_inode_unref(op->core, inode);
 	}
 }
@@ -180,7 +180,7 @@ void cairn_op_endp(struct cairn_op *op)
 	publish(op);
 	cairn_op_unlock(op);
 	op->inside = false;
-	pthread_rwlock_unlock(&core->gate);
+	cairn_rwlock_unlock(&core->gate);
 	if (changed)
 		cairn_writer_dirty(core, op->seq);
 }

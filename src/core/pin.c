@@ -15,13 +15,13 @@ struct cairn_pin {
 int cairn_pins_init(struct cairn_pins *pins)
 {
 	*pins = (struct cairn_pins){ 0 };
-	return -pthread_mutex_init(&pins->lock, NULL);
+	return cairn_mutex_init(&pins->lock, CAIRN_LOCK_LEAF);
 }
 
 void cairn_pins_destroy(struct cairn_pins *pins)
 {
 	cairn_pins_drain(pins, NULL, NULL);
-	pthread_mutex_destroy(&pins->lock);
+	cairn_mutex_destroy(&pins->lock);
 }
 
 static struct cairn_pin *find_locked(struct cairn_pins *pins, uint64_t ino)
@@ -52,7 +52,7 @@ int cairn_pin_add(struct cairn_pins *pins, uint64_t ino, uint64_t parent)
 	struct cairn_pin *pin;
 	int r = 0;
 
-	pthread_mutex_lock(&pins->lock);
+	cairn_mutex_lock(&pins->lock);
 	pin = find_locked(pins, ino);
 	if (!pin)
 		pin = insert_locked(pins, ino);
@@ -62,7 +62,7 @@ int cairn_pin_add(struct cairn_pins *pins, uint64_t ino, uint64_t parent)
 		pin->count++;
 		pin->parent = parent;
 	}
-	pthread_mutex_unlock(&pins->lock);
+	cairn_mutex_unlock(&pins->lock);
 	return r;
 }
 
@@ -70,11 +70,11 @@ void cairn_pin_move(struct cairn_pins *pins, uint64_t ino, uint64_t parent)
 {
 	struct cairn_pin *pin;
 
-	pthread_mutex_lock(&pins->lock);
+	cairn_mutex_lock(&pins->lock);
 	pin = find_locked(pins, ino);
 	if (pin)
 		pin->parent = parent;
-	pthread_mutex_unlock(&pins->lock);
+	cairn_mutex_unlock(&pins->lock);
 }
 
 uint64_t cairn_pin_parent(struct cairn_pins *pins, uint64_t ino)
@@ -82,10 +82,10 @@ uint64_t cairn_pin_parent(struct cairn_pins *pins, uint64_t ino)
 	struct cairn_pin *pin;
 	uint64_t parent;
 
-	pthread_mutex_lock(&pins->lock);
+	cairn_mutex_lock(&pins->lock);
 	pin = find_locked(pins, ino);
 	parent = pin ? pin->parent : 0;
-	pthread_mutex_unlock(&pins->lock);
+	cairn_mutex_unlock(&pins->lock);
 	return parent;
 }
 
@@ -94,7 +94,7 @@ bool cairn_pin_drop(struct cairn_pins *pins, uint64_t ino, uint64_t count)
 	struct cairn_pin *pin;
 	bool destroy = false;
 
-	pthread_mutex_lock(&pins->lock);
+	cairn_mutex_lock(&pins->lock);
 	pin = find_locked(pins, ino);
 	if (pin && pin->count > count) {
 		pin->count -= (uint32_t)count;
@@ -104,7 +104,7 @@ bool cairn_pin_drop(struct cairn_pins *pins, uint64_t ino, uint64_t count)
 		HASH_DEL(pins->table, pin);
 		free(pin);
 	}
-	pthread_mutex_unlock(&pins->lock);
+	cairn_mutex_unlock(&pins->lock);
 	return destroy;
 }
 
@@ -112,13 +112,13 @@ bool cairn_pin_orphan(struct cairn_pins *pins, uint64_t ino)
 {
 	struct cairn_pin *pin;
 
-	pthread_mutex_lock(&pins->lock);
+	cairn_mutex_lock(&pins->lock);
 	pin = find_locked(pins, ino);
 	if (pin && !pin->orphan) {
 		pin->orphan = true;
 		pins->orphans++;
 	}
-	pthread_mutex_unlock(&pins->lock);
+	cairn_mutex_unlock(&pins->lock);
 	return pin;
 }
 
@@ -126,9 +126,9 @@ bool cairn_pins_have_orphans(struct cairn_pins *pins)
 {
 	bool have;
 
-	pthread_mutex_lock(&pins->lock);
+	cairn_mutex_lock(&pins->lock);
 	have = pins->orphans > 0;
-	pthread_mutex_unlock(&pins->lock);
+	cairn_mutex_unlock(&pins->lock);
 	return have;
 }
 
@@ -137,10 +137,10 @@ bool cairn_pin_is_orphan(struct cairn_pins *pins, uint64_t ino)
 	struct cairn_pin *pin;
 	bool orphan;
 
-	pthread_mutex_lock(&pins->lock);
+	cairn_mutex_lock(&pins->lock);
 	pin = find_locked(pins, ino);
 	orphan = pin && pin->orphan;
-	pthread_mutex_unlock(&pins->lock);
+	cairn_mutex_unlock(&pins->lock);
 	return orphan;
 }
 
@@ -150,13 +150,13 @@ int cairn_pins_list(struct cairn_pins *pins, uint64_t **ret, size_t *ret_count)
 	size_t count = 0;
 	uint64_t *inos;
 
-	pthread_mutex_lock(&pins->lock);
+	cairn_mutex_lock(&pins->lock);
 	inos = reallocarray(NULL, HASH_COUNT(pins->table) + 1, sizeof(*inos));
 	if (inos) {
 		HASH_ITER (hh, pins->table, pin, next)
 			inos[count++] = pin->ino;
 	}
-	pthread_mutex_unlock(&pins->lock);
+	cairn_mutex_unlock(&pins->lock);
 	if (!inos)
 		return -ENOMEM;
 	*ret = inos;
@@ -168,11 +168,11 @@ void cairn_pins_drain(struct cairn_pins *pins, void (*fn)(void *arg, uint64_t in
 {
 	struct cairn_pin *table, *pin, *next;
 
-	pthread_mutex_lock(&pins->lock);
+	cairn_mutex_lock(&pins->lock);
 	table = pins->table;
 	pins->table = NULL;
 	pins->orphans = 0;
-	pthread_mutex_unlock(&pins->lock);
+	cairn_mutex_unlock(&pins->lock);
 
 	HASH_ITER (hh, table, pin, next) {
 		HASH_DEL(table, pin);

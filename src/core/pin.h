@@ -4,15 +4,16 @@
  * table holds only a number and a count, so that a million pinned inodes need not be in core. */
 #pragma once
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/lock.h"
+
 struct cairn_pin;
 
 struct cairn_pins {
-	pthread_mutex_t lock;
+	struct cairn_mutex lock;
 	struct cairn_pin *table; /* by ino; guarded by lock */
 	size_t orphans;          /* how many of them are orphans; guarded by lock */
 };

@@ -23,9 +23,9 @@ static int fits_after_commit(struct cairn_core *core, uint64_t bytes)
 	uint64_t seq;
 	int r;
 
-	pthread_rwlock_rdlock(&core->gate);
+	cairn_rwlock_rdlock(&core->gate);
 	seq = core->seq;
-	pthread_rwlock_unlock(&core->gate);
+	cairn_rwlock_unlock(&core->gate);
 	r = cairn_writer_wait(core, seq, false);
 	if (r < 0)
 		return r;

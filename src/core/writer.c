@@ -41,7 +41,7 @@ int cairn_writer_init(struct cairn_core *core)
 	w->scratch = malloc(core->store->chunk_size);
 	if (!w->scratch)
 		return -ENOMEM;
-	pthread_mutex_init(&w->lock, NULL);
+	cairn_mutex_init(&w->lock, CAIRN_LOCK_WRITER);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->work, &attr);
@@ -57,7 +57,7 @@ void cairn_writer_destroy(struct cairn_core *core)
 	free(w->scratch);
 	pthread_cond_destroy(&w->work);
 	pthread_cond_destroy(&w->done);
-	pthread_mutex_destroy(&w->lock);
+	cairn_mutex_destroy(&w->lock);
 }
 
 static bool lease_wanted(struct cairn_core *core)
@@ -154,13 +154,13 @@ static void report(struct cairn_core *core, int r)
 	else if (r == 0 && before != 0)
 		cairn_info(core->log, "the workspace can be written again");
 
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	if (r != -EAGAIN)
 		atomic_store(&w->trouble, r);
 	if (r < 0 && r != -EAGAIN)
 		w->failures++;
 	pthread_cond_broadcast(&w->done);
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 }
 
 struct retry {
@@ -181,14 +181,14 @@ static bool retry_later(struct cairn_core *core, struct retry *retry, int r)
 	retry->wait_ms = MIN(MAX(2 * retry->wait_ms, RETRY_MIN_MS), RETRY_MAX_MS);
 	until = cairn_mono_after_ms(retry->wait_ms / 2 +
 				    cairn_mono_ns() % (retry->wait_ms / 2 + 1));
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	if (w->stop)
 		give_up = r == -EAGAIN ? cairn_mono_ns() - retry->since >
 						 UINT64_C(1000000) * STOP_BUSY_MS
 				       : retry->attempts >= STOP_ATTEMPTS;
 	if (!give_up)
-		pthread_cond_timedwait(&w->work, &w->lock, &until);
-	pthread_mutex_unlock(&w->lock);
+		cairn_mutex_wait_until(&w->lock, &w->work, &until);
+	cairn_mutex_unlock(&w->lock);
 	return !give_up;
 }
 
@@ -197,10 +197,10 @@ static void set_committing(struct cairn_core *core, bool on)
 {
 	struct cairn_writer *w = &core->writer;
 
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	w->committing = on;
 	pthread_cond_broadcast(&w->done);
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 }
 
 static int commit_until_done(struct cairn_core *core, struct cairn_batch *batch, bool leases)
@@ -222,10 +222,10 @@ static struct cairn_batch *swap(struct cairn_core *core, uint64_t *ret_seq)
 {
 	struct cairn_batch *batch;
 
-	pthread_rwlock_wrlock(&core->gate);
+	cairn_rwlock_wrlock(&core->gate);
 	*ret_seq = core->seq++;
 	batch = &core->batch[*ret_seq & 1];
-	pthread_rwlock_unlock(&core->gate);
+	cairn_rwlock_unlock(&core->gate);
 	return batch;
 }
 
@@ -233,10 +233,10 @@ static void note_done(struct cairn_core *core, uint64_t *what, uint64_t seq)
 {
 	struct cairn_writer *w = &core->writer;
 
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	*what = MAX(*what, seq);
 	pthread_cond_broadcast(&w->done);
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 }
 
 static int commit_running(struct cairn_core *core, bool leases)
@@ -264,9 +264,9 @@ static int commit_running(struct cairn_core *core, bool leases)
 		cairn_foreign_react(core);
 	}
 
-	pthread_mutex_lock(&core->writer.lock);
+	cairn_mutex_lock(&core->writer.lock);
 	pthread_cond_broadcast(&core->writer.done); /* now there is room */
-	pthread_mutex_unlock(&core->writer.lock);
+	cairn_mutex_unlock(&core->writer.lock);
 	return 0;
 }
 
@@ -277,9 +277,9 @@ static int sync_until_done(struct cairn_core *core)
 	uint64_t seq;
 	int r;
 
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	seq = w->committed;
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 	do {
 		r = core->store->ops->sync(core->store);
 		report(core, r);
@@ -358,7 +358,7 @@ static struct todo wait_for_work(struct cairn_core *core)
 	struct timespec until;
 	struct todo todo;
 
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	for (;;) {
 		todo = look(core);
 		todo.idle =
@@ -367,13 +367,13 @@ static struct todo wait_for_work(struct cairn_core *core)
 		if (todo.stop || todo.commit || todo.lease || todo.sync || todo.poll || todo.idle)
 			break;
 		until = earliest(w->deadline, w->next_poll);
-		pthread_cond_timedwait(&w->work, &w->lock, &until);
+		cairn_mutex_wait_until(&w->lock, &w->work, &until);
 	}
 	if (todo.commit)
 		w->deadline = 0;
 	if (todo.lease)
 		w->want_lease = false;
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 	return todo;
 }
 
@@ -384,9 +384,9 @@ static void poll_foreign(struct cairn_core *core)
 	uint64_t wanted;
 	int r;
 
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	wanted = w->want_poll;
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 
 	r = core->store->ops->present(core->store);
 	if (r < 0 || w->absent)
@@ -472,10 +472,10 @@ int cairn_writer_stop(struct cairn_core *core)
 
 	if (!w->started)
 		return 0;
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	w->stop = true;
 	pthread_cond_broadcast(&w->work);
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 	pthread_join(w->thread, NULL);
 	w->started = false;
 	if (w->result < 0)
@@ -484,7 +484,7 @@ int cairn_writer_stop(struct cairn_core *core)
 	if (core->options.read_only)
 		return 0;
 	cairn_readers_rest(&core->readers);
-	r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_TRUNCATE);
+	r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_ALL);
 	if (r == -EAGAIN)
 		r = 0; /* another process reads the WAL; the last one to close cleans up */
 	return r;
@@ -494,7 +494,7 @@ void cairn_writer_dirty(struct cairn_core *core, uint64_t seq)
 {
 	struct cairn_writer *w = &core->writer;
 
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	if (!w->deadline) {
 		w->deadline =
 			cairn_mono_ns() + UINT64_C(1000000) * core->options.commit_interval_ms;
@@ -502,7 +502,7 @@ void cairn_writer_dirty(struct cairn_core *core, uint64_t seq)
 	} else if (batch_is_large(core, seq)) {
 		pthread_cond_signal(&w->work);
 	}
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 }
 
 /* A caller is about to wait: whoever serves it may send somebody else to work. */
@@ -518,8 +518,9 @@ int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
 	uint64_t failures;
 	int r = 0;
 
+	cairn_lock_expect_none();
 	say_waiting(core);
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	failures = w->failures;
 	w->want_commit = MAX(w->want_commit, seq);
 	if (sync)
@@ -531,9 +532,9 @@ int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
 			r = atomic_load(&w->trouble);
 			break;
 		}
-		pthread_cond_wait(&w->done, &w->lock);
+		cairn_mutex_wait(&w->lock, &w->done);
 	}
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 	return r;
 }
 
@@ -544,13 +545,14 @@ int cairn_core_refresh(struct cairn_core *core)
 
 	if (!w->started)
 		return 0;
+	cairn_lock_expect_none();
 	say_waiting(core);
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	ticket = ++w->want_poll;
 	pthread_cond_signal(&w->work);
 	while (w->polled < ticket && !w->committing)
-		pthread_cond_wait(&w->done, &w->lock);
-	pthread_mutex_unlock(&w->lock);
+		cairn_mutex_wait(&w->lock, &w->done);
+	cairn_mutex_unlock(&w->lock);
 	return 0;
 }
 
@@ -567,8 +569,9 @@ int cairn_writer_admit(struct cairn_core *core, bool numbers)
 	struct cairn_writer *w = &core->writer;
 	int r = 0;
 
+	cairn_lock_expect_none();
 	say_waiting(core);
-	pthread_mutex_lock(&w->lock);
+	cairn_mutex_lock(&w->lock);
 	for (;;) {
 		bool lease = numbers && lease_is_short(core);
 
@@ -579,8 +582,8 @@ int cairn_writer_admit(struct cairn_core *core, bool numbers)
 			break;
 		w->want_lease |= lease;
 		pthread_cond_signal(&w->work);
-		pthread_cond_wait(&w->done, &w->lock);
+		cairn_mutex_wait(&w->lock, &w->done);
 	}
-	pthread_mutex_unlock(&w->lock);
+	cairn_mutex_unlock(&w->lock);
 	return r;
 }

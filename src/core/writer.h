@@ -13,15 +13,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/lock.h"
+
 struct cairn_core;
 
 struct cairn_writer {
 	pthread_t thread;
 	bool started;
 
-	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t work;  /* to the writer: something to do */
-	pthread_cond_t done;  /* from the writer: a commit, a sync, a failure, a lease */
+	struct cairn_mutex lock; /* guards all below */
+	pthread_cond_t work;     /* to the writer: something to do */
+	pthread_cond_t done;     /* from the writer: a commit, a sync, a failure, a lease */
 	bool stop;
 	bool want_lease;
 	uint64_t want_commit; /* commit batches up to this one now */

@@ -99,10 +99,6 @@ static int open_write(struct cairn_kv *kv, const struct sqlite_store *store,
 	r = cairn_sql_exec(sql, sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 	if (r < 0)
 		return r;
-	/* The core's writer checkpoints; one connection that does is enough. */
-	r = cairn_sql_exec(sql, "PRAGMA wal_autocheckpoint = 0");
-	if (r < 0)
-		return r;
 	return cairn_sql_use(sql, kv_texts, KV_STATEMENTS);
 }
 

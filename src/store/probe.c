@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 /* The header of an SQLite file: https://www.sqlite.org/fileformat.html#the_database_header */
@@ -12,6 +13,11 @@
 #define HEADER_MAGIC       "SQLite format 3" /* 16 bytes with the NUL */
 #define HEADER_AUTO_VACUUM 52                /* four bytes, not 0 when auto_vacuum is on */
 #define HEADER_ENCODING    56                /* four bytes, 1 for UTF-8, 2 and 3 for UTF-16 */
+
+/* The bytes of the -shm that connections lock which read from the WAL: WAL_READ_LOCK(1) to (4) in
+ * "WAL-mode File Format" at sqlite.org. */
+#define SHM_READ_FIRST 124U
+#define SHM_READ_LAST  127U
 
 int64_t cairn_probe_beside(const char *path, const char *suffix)
 {
@@ -183,4 +189,61 @@ pid_t cairn_probe_lock_holder(const char *path)
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;
 	return pid;
+}
+
+/* The process that a line of /proc/locks tells of, when it is another one that has locked a byte
+ * of the WAL's readers in the file `st`; else 0. */
+static pid_t parse_lock(const char *line, const struct stat *st)
+{
+	unsigned int major, minor;
+	unsigned long inode, first;
+	pid_t pid;
+
+	if (sscanf(line, "%*u: POSIX %*s %*s %d %x:%x:%lu %lu", &pid, &major, &minor, &inode,
+		   &first) != 5)
+		return 0;
+	if (inode != st->st_ino || makedev(major, minor) != st->st_dev || pid == getpid())
+		return 0;
+	return first >= SHM_READ_FIRST && first <= SHM_READ_LAST ? pid : 0;
+}
+
+/* "NAME (pid N)", as ps(1) has the name. */
+static void name_process(pid_t pid, char *buf, size_t size)
+{
+	_cleanup_(cairn_closep) int fd = -1;
+	char path[32], name[32] = "a process";
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
+	if (n > 0)
+		name[name[n - 1] == '\n' ? n - 1 : n] = '\0';
+	snprintf(buf, size, "%s (pid %d)", name, pid);
+}
+
+void cairn_probe_wal_readers(const char *real_path, char *buf, size_t size)
+{
+	char path[PATH_MAX + 16], line[256], name[64];
+	struct stat st;
+	size_t len = 0;
+	FILE *locks;
+
+	buf[0] = '\0';
+	snprintf(path, sizeof(path), "%s-shm", real_path);
+	if (stat(path, &st) < 0)
+		return;
+	locks = fopen("/proc/locks", "re");
+	while (locks && fgets(line, sizeof(line), locks)) {
+		pid_t pid = parse_lock(line, &st);
+
+		if (pid <= 0)
+			continue;
+		name_process(pid, name, sizeof(name));
+		if (strstr(buf, name) || len + strlen(name) + 3 > size)
+			continue;
+		len += (size_t)snprintf(buf + len, size - len, "%s%s", len ? ", " : "", name);
+	}
+	if (locks)
+		fclose(locks);
 }

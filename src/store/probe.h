@@ -36,5 +36,9 @@ int cairn_probe_header(struct cairn_sql *sql, const char *path, bool *ret_auto_v
 /* The process with a write lock on the file, 0 if none is found. */
 pid_t cairn_probe_lock_holder(const char *path);
 
+/* Writes the names of the other processes that read from the WAL, such as "sqlite3 (pid 12)", with
+ * commas between them; as many as find room, none where the kernel does not tell. */
+void cairn_probe_wal_readers(const char *real_path, char *buf, size_t size);
+
 /* The size of `<path><suffix>` in bytes, -ENOENT or another errno of stat(2). */
 int64_t cairn_probe_beside(const char *path, const char *suffix);

@@ -186,6 +186,9 @@ int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 		rc = sqlite3_busy_timeout(sql.db, (int)MIN(target->busy_timeout_ms, 1U << 30));
 	if (rc == SQLITE_OK)
 		rc = distrust_schema(sql.db);
+	/* Checkpoints are made in one place, see sqlite_wal.c. */
+	if (rc == SQLITE_OK)
+		rc = sqlite3_wal_autocheckpoint(sql.db, 0);
 	if (rc != SQLITE_OK) {
 		r = cairn_sql_failed(&sql, rc, "opening");
 		cairn_sql_close(&sql);

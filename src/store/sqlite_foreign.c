@@ -19,18 +19,6 @@ static uint32_t big_endian(const unsigned char *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* The WAL as this connection has it open; NULL before its first use. */
-static sqlite3_file *wal_file(struct sqlite_store *store)
-{
-	sqlite3_file *wal = NULL;
-
-	if (sqlite3_file_control(store->sql.db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) !=
-		    SQLITE_OK ||
-	    !wal || !wal->pMethods)
-		return NULL;
-	return wal;
-}
-
 static bool read_wal(sqlite3_file *wal, void *buf, size_t size, uint64_t at)
 {
 	return wal->pMethods->xRead(wal, buf, (int)size, (sqlite3_int64)at) == SQLITE_OK;
@@ -86,7 +74,7 @@ void cairn_pages_free(struct cairn_pages *pages)
  * moves *frames there. 1: they cannot be told, because the WAL started over meanwhile. */
 static int written_pages(struct sqlite_store *store, uint32_t *frames, struct cairn_pages *ret)
 {
-	sqlite3_file *wal = wal_file(store);
+	sqlite3_file *wal = cairn_sqlite_wal_file(store);
 	unsigned char header[CAIRN_WAL_FRAME_HEADER_SIZE], salt[CAIRN_WAL_SALT_SIZE];
 	size_t committed = 0;
 	int r;
@@ -188,7 +176,7 @@ static int classify(struct sqlite_store *store, enum cairn_foreign *ret)
 
 void cairn_sqlite_foreign_committed(struct sqlite_store *store, int frames)
 {
-	sqlite3_file *wal = wal_file(store);
+	sqlite3_file *wal = cairn_sqlite_wal_file(store);
 
 	store->foreign.frames = (uint32_t)MAX(frames, 0);
 	if (!wal || !read_salt(wal, store->foreign.salt))
@@ -213,6 +201,7 @@ int cairn_sqlite_foreign(struct cairn_store *base, enum cairn_foreign *ret)
 			return r;
 		if (found == CAIRN_FOREIGN_FILES)
 			cairn_sqlite_foreign_resume(store);
+		store->wal_size = cairn_sqlite_wal_bytes(store, store->foreign.frames);
 	}
 	store->foreign.version = version;
 	*ret = found;

@@ -55,6 +55,7 @@ static const struct cairn_store_ops sqlite_ops = {
 	.sync = cairn_sqlite_sync,
 	.checkpoint = cairn_sqlite_checkpoint,
 	.wal_size = cairn_sqlite_wal_size,
+	.wal_readers = cairn_sqlite_wal_readers,
 	.foreign = cairn_sqlite_foreign,
 	.present = store_present,
 	.lease = cairn_sqlite_lease,
@@ -99,6 +100,7 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 	if (!s)
 		return;
 	if (s->sql.db) {
+		cairn_sql_close(&s->guard);
 		cairn_sql_close(&s->sql);
 		remove_empty_wal(s);
 	}
@@ -188,7 +190,6 @@ static int note_identity(struct sqlite_store *store)
 static int open_writer(struct sqlite_store *store, const char *path, struct cairn_error *err)
 {
 	enum cairn_foreign nothing;
-	int64_t wal_size;
 	int r;
 
 	r = set_wal_mode(&store->sql, path, err);
@@ -204,13 +205,14 @@ static int open_writer(struct sqlite_store *store, const char *path, struct cair
 	r = cairn_sqlite_write_prepare(store, path, err);
 	if (r < 0)
 		return r;
+	r = cairn_sqlite_guard_open(store);
+	if (r < 0)
+		return r;
 
-	/* What a crash left behind counts until the first commit says better. */
-	wal_size = cairn_probe_beside(store->probe.real_path, "-wal");
-	store->wal_size = wal_size > 0 ? (uint64_t)wal_size : 0;
-	/* From here on, what others commit is noticed. */
+	/* From here on, what others commit is noticed. What a crash left behind is in the WAL. */
 	r = cairn_sqlite_foreign(&store->base, &nothing);
 	cairn_sqlite_foreign_resume(store);
+	store->wal_size = cairn_sqlite_wal_bytes(store, store->foreign.frames);
 	return r;
 }
 

@@ -6,6 +6,7 @@
  *	schema.c	the tables	probe.c		the file from outside
  *	sql.c		connections, statements, retries, errors
  *	sqlite_foreign.c	what other processes commit
+ *	sqlite_wal.c	size, sync and checkpoints of the write-ahead log
  */
 #pragma once
 
@@ -36,6 +37,7 @@ struct sqlite_store {
 	/* The write connection. Of a read-only store an idle one: while it is open, no process
 	 * gets the exclusive lock that AgentFS takes. */
 	struct cairn_sql sql;
+	struct cairn_sql guard; /* holds the write lock while `sql` checkpoints */
 	struct cairn_sql_target target;
 	struct cairn_schema schema; /* fixed after opening, readers look at it */
 	struct cairn_probe probe;   /* as found before opening */
@@ -106,9 +108,6 @@ int cairn_sqlite_space(struct cairn_reader *reader, struct cairn_space *ret);
 int cairn_sqlite_begin(struct cairn_store *base);
 int cairn_sqlite_commit(struct cairn_store *base);
 void cairn_sqlite_rollback(struct cairn_store *base);
-int cairn_sqlite_sync(struct cairn_store *base);
-int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how);
-uint64_t cairn_sqlite_wal_size(struct cairn_store *base);
 int cairn_sqlite_lease(struct cairn_store *base, enum cairn_sequence which, uint64_t count,
 		       uint64_t *ret_first);
 int cairn_sqlite_inode_insert(struct cairn_store *base, const struct cairn_attr *attr);
@@ -127,6 +126,17 @@ int cairn_sqlite_xattr_put(struct cairn_store *base, uint64_t ino, const char *n
 			   const void *value, size_t len);
 int cairn_sqlite_xattr_delete(struct cairn_store *base, uint64_t ino, const char *name);
 int cairn_sqlite_orphan_put(struct cairn_store *base, uint64_t ino);
+
+/* sqlite_wal.c */
+int cairn_sqlite_guard_open(struct sqlite_store *store);
+int cairn_sqlite_sync(struct cairn_store *base);
+int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how);
+uint64_t cairn_sqlite_wal_size(struct cairn_store *base);
+void cairn_sqlite_wal_readers(struct cairn_store *base, char *buf, size_t size);
+/* The WAL as the write connection has it open; NULL before its first use. */
+sqlite3_file *cairn_sqlite_wal_file(struct sqlite_store *store);
+/* Of a WAL of so many frames. */
+uint64_t cairn_sqlite_wal_bytes(const struct sqlite_store *store, uint32_t frames);
 
 /* sqlite_foreign.c */
 int cairn_sqlite_foreign(struct cairn_store *base, enum cairn_foreign *ret);

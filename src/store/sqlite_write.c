@@ -81,9 +81,7 @@ static int after_commit(void *arg, sqlite3 *db, const char *schema, int frames)
 {
 	struct sqlite_store *store = arg;
 
-	store->wal_size =
-		CAIRN_WAL_HEADER_SIZE +
-		(uint64_t)MAX(frames, 0) * (store->page_size + CAIRN_WAL_FRAME_HEADER_SIZE);
+	store->wal_size = cairn_sqlite_wal_bytes(store, (uint32_t)MAX(frames, 0));
 	cairn_sqlite_foreign_committed(store, frames);
 	return SQLITE_OK;
 }
@@ -144,66 +142,6 @@ void cairn_sqlite_rollback(struct cairn_store *base)
 
 	if (cairn_sql_in_transaction(sql))
 		run_plain(sql, WRITE_ROLLBACK);
-}
-
-static int run_checkpoint(struct sqlite_store *store, int mode)
-{
-	int rc;
-
-	rc = sqlite3_wal_checkpoint_v2(store->sql.db, "main", mode, NULL, NULL);
-	if (rc != SQLITE_OK)
-		return cairn_sql_failed(&store->sql, rc, "checkpoint");
-	if (mode != SQLITE_CHECKPOINT_PASSIVE)
-		store->wal_size = 0;
-	return 0;
-}
-
-int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how)
-{
-	static const int modes[] = {
-		[CAIRN_CHECKPOINT_PASSIVE] = SQLITE_CHECKPOINT_PASSIVE,
-		[CAIRN_CHECKPOINT_RESTART] = SQLITE_CHECKPOINT_RESTART,
-		[CAIRN_CHECKPOINT_TRUNCATE] = SQLITE_CHECKPOINT_TRUNCATE,
-	};
-	struct sqlite_store *store = from_base(base);
-
-	return store->base.read_only ? -EROFS : run_checkpoint(store, modes[how]);
-}
-
-static int sync_wal(struct cairn_sql *sql)
-{
-	sqlite3_file *wal = NULL;
-	int rc;
-
-	rc = sqlite3_file_control(sql->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
-	if (rc == SQLITE_OK && wal && wal->pMethods)
-		rc = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
-	return rc == SQLITE_OK ? 0 : cairn_sql_failed(sql, rc, "syncing the write-ahead log");
-}
-
-/* What was committed is in the WAL, or was moved on by a checkpoint, which syncs the WAL before
- * it copies and the database before it gives the WAL free (synchronous = NORMAL). So the WAL is
- * all there is to sync; its first sync also syncs the directory.
- *
- * After a sync that failed, a second one may succeed although the kernel has dropped what it
- * could not write (fsync(2), Linux). What then helps is to write it all once more, elsewhere: a
- * checkpoint copies it into the database and syncs that. */
-int cairn_sqlite_sync(struct cairn_store *base)
-{
-	struct sqlite_store *store = from_base(base);
-	int r;
-
-	if (base->read_only)
-		return -EROFS;
-	r = store->sync_failed ? run_checkpoint(store, SQLITE_CHECKPOINT_RESTART)
-			       : sync_wal(&store->sql);
-	store->sync_failed = r < 0;
-	return r;
-}
-
-uint64_t cairn_sqlite_wal_size(struct cairn_store *base)
-{
-	return from_base(base)->wal_size;
 }
 
 /* The number a query answers, 0 where it answers NULL or nothing. */

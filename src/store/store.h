@@ -72,9 +72,9 @@ enum cairn_sequence {
 };
 
 enum cairn_checkpoint {
-	CAIRN_CHECKPOINT_PASSIVE,  /* what can be done without waiting */
-	CAIRN_CHECKPOINT_RESTART,  /* waits for readers, so that the WAL starts over */
-	CAIRN_CHECKPOINT_TRUNCATE, /* and leaves an empty WAL file */
+	CAIRN_CHECKPOINT_PASSIVE, /* copies what no reader is in the way of */
+	CAIRN_CHECKPOINT_RESTART, /* the same; 0 only when the next commit starts the WAL over */
+	CAIRN_CHECKPOINT_ALL,     /* waits, so that the database file alone has everything */
 };
 
 /* What other processes have done to the database. */
@@ -139,9 +139,16 @@ struct cairn_store_ops {
 	void (*rollback)(struct cairn_store *store); /* harmless outside a transaction */
 	/* Everything committed so far is on the disk when this returns. */
 	int (*sync)(struct cairn_store *store);
+	/* Moves what is in the WAL into the database, while nobody writes. -EAGAIN while another
+	 * process does, or where readers were in the way of what was asked for; only ALL waits for
+	 * them, busy_timeout_ms at most. */
 	int (*checkpoint)(struct cairn_store *store, enum cairn_checkpoint how);
-	/* Bytes in the WAL after the last commit. */
+	/* Bytes in the WAL after the last commit, by anyone as far as foreign() has seen it; 0
+	 * when the next one starts over. */
 	uint64_t (*wal_size)(struct cairn_store *store);
+	/* Writes who it is that keeps the WAL from starting over, for the log: names of other
+	 * processes with commas between them, or "" where they cannot be told. */
+	void (*wal_readers)(struct cairn_store *store, char *buf, size_t size);
 	/* What others have committed since the last call; works inside a transaction, too, and then
 	 * tells all that came before it. */
 	int (*foreign)(struct cairn_store *store, enum cairn_foreign *ret);

@@ -16,7 +16,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-static void remove_dir(void)
+void cf_remove_dir(void)
 {
 	nftw(cf.dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -30,7 +30,7 @@ void cf_die(const char *file, int line, const char *condition, const char *fmt, 
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fputc('\n', stderr);
-	remove_dir();
+	cf_remove_dir();
 	abort();
 }
 
@@ -67,7 +67,7 @@ void cf_teardown(void)
 	if (cf.core)
 		cf_close();
 	cairn_log_close(&cf.log_to);
-	remove_dir();
+	cf_remove_dir();
 }
 
 void cf_make(void)
@@ -175,9 +175,9 @@ static uint64_t running(void)
 {
 	uint64_t seq;
 
-	pthread_rwlock_rdlock(&cf.core->gate);
+	cairn_rwlock_rdlock(&cf.core->gate);
 	seq = cf.core->seq;
-	pthread_rwlock_unlock(&cf.core->gate);
+	cairn_rwlock_unlock(&cf.core->gate);
 	return seq;
 }
 
@@ -203,10 +203,10 @@ void cf_hold_commit(void)
 	CF_OK(cairn_core_setattr(cf.core, &cf_caller, CF_ROOT, CAIRN_SET_MODE, &attr, &attr));
 	seq = running();
 	fault_store_pause(cf.fault, FAULT_BEGIN);
-	pthread_mutex_lock(&cf.core->writer.lock);
+	cairn_mutex_lock(&cf.core->writer.lock);
 	cf.core->writer.want_commit = seq;
 	pthread_cond_signal(&cf.core->writer.work);
-	pthread_mutex_unlock(&cf.core->writer.lock);
+	cairn_mutex_unlock(&cf.core->writer.lock);
 	fault_store_wait_paused(cf.fault);
 }
 

@@ -198,6 +198,13 @@ static uint64_t wal_size(struct cairn_store *base)
 	return f->real->ops->wal_size(f->real);
 }
 
+static void wal_readers(struct cairn_store *base, char *buf, size_t size)
+{
+	struct fault_store *f = from_base(base);
+
+	f->real->ops->wal_readers(f->real, buf, size);
+}
+
 static void close_both(struct cairn_store *base)
 {
 	struct fault_store *f = from_base(base);
@@ -245,6 +252,7 @@ static const struct cairn_store_ops fault_ops = {
 	.orphan_put = fault_orphan_put,
 	.rollback = rollback,
 	.wal_size = wal_size,
+	.wal_readers = wal_readers,
 	.close = close_both,
 };
 

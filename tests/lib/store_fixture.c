@@ -209,6 +209,21 @@ int sx_collect_chunk(void *arg, int64_t index, const void *data, size_t len)
 	return 0;
 }
 
+int sx_put(const char *name, uint64_t id)
+{
+	return sx.store->ops->dentry_put(sx.store, 1, name, strlen(name), id, 1);
+}
+
+bool sx_has_entry(const char *name)
+{
+	struct cairn_dentry_row row;
+	int r;
+
+	r = sx.store->ops->dentry_get(sx.reader, 1, name, strlen(name), &row);
+	cr_assert(r == 0 || r == -ENOENT);
+	return r == 0;
+}
+
 int sx_collect_xattr(void *arg, const char *name)
 {
 	struct sx_names *names = arg;

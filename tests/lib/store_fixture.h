@@ -63,6 +63,10 @@ bool sx_err_has(const char *text);
 /* An attribute set that a regular file might have. */
 struct cairn_attr sx_attr(uint64_t ino, uint32_t mode);
 
+/* Adds an entry of the root for the root itself, inside a transaction; and whether it is there. */
+int sx_put(const char *name, uint64_t id);
+bool sx_has_entry(const char *name);
+
 /* Runs what stands between begin and commit and fails the test on an error. */
 #define sx_commit(...)                                                                             \
 	do {                                                                                       \

@@ -397,15 +397,15 @@ static void check_given_back(void)
 	cairn_core_refresh(core);
 	tell(cairn_core_dirty(core) == 0 && core->batch[0].count + core->batch[1].count == 0,
 	     "no bytes and no changes are left in the batches");
-	pthread_mutex_lock(&core->icache.lock);
+	cairn_mutex_lock(&core->icache.lock);
 	tell(core->icache.idle_count == HASH_COUNT(core->icache.table),
 	     "no inode is referred to any more");
-	pthread_mutex_unlock(&core->icache.lock);
-	pthread_mutex_lock(&core->listings.lock);
+	cairn_mutex_unlock(&core->icache.lock);
+	cairn_mutex_lock(&core->listings.lock);
 	DL_FOREACH (core->listings.list, listing)
 		listed += listing->counted;
 	tell(listed == core->listings.bytes, "the listings take what was counted");
-	pthread_mutex_unlock(&core->listings.lock);
+	cairn_mutex_unlock(&core->listings.lock);
 }
 
 int main(int argc, char *argv[])

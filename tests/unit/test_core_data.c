@@ -164,8 +164,7 @@ ParameterizedTestParameters(core_data, every_sequence_reads_as_an_array_would)
 	return cr_make_param_array(size_t, chunk_sizes, ARRAY_SIZE(chunk_sizes));
 }
 
-ParameterizedTest(size_t *chunk_size, core_data, every_sequence_reads_as_an_array_would,
-		  .init = cf_setup, .fini = cf_teardown)
+ParameterizedTest(size_t *chunk_size, core_data, every_sequence_reads_as_an_array_would)
 {
 	static void (*const steps[])(void) = { do_write,  do_write, do_write, do_resize,
 					       do_resize, do_zero,  do_zero,  do_layers };
@@ -313,10 +312,10 @@ Test(core_data, a_file_without_holes_shows_none_while_it_is_committed)
 	for (int i = 0; i < CHUNKS; i++)
 		cr_assert_eq(cf_write(model.ino, text, 4, 4 * ((i * 7919) % CHUNKS)), 0);
 	fault_store_pause(cf.fault, FAULT_DATA_PUT);
-	pthread_mutex_lock(&cf.core->writer.lock);
+	cairn_mutex_lock(&cf.core->writer.lock);
 	cf.core->writer.want_commit = cf.core->seq;
 	pthread_cond_signal(&cf.core->writer.work);
-	pthread_mutex_unlock(&cf.core->writer.lock);
+	cairn_mutex_unlock(&cf.core->writer.lock);
 	fault_store_wait_paused(cf.fault);
 	cr_expect_eq(cairn_core_lseek(cf.core, model.ino, 0, SEEK_HOLE, &at), 0);
 	cr_expect_eq(at, 4 * CHUNKS);

@@ -21,9 +21,9 @@ static unsigned int referred(void)
 	unsigned int n;
 
 	cf_settle();
-	pthread_mutex_lock(&cache->lock);
+	cairn_mutex_lock(&cache->lock);
 	n = HASH_COUNT(cache->table) - cache->idle_count;
-	pthread_mutex_unlock(&cache->lock);
+	cairn_mutex_unlock(&cache->lock);
 	return n;
 }
 

@@ -67,9 +67,9 @@ static void drop_listing(uint64_t ino)
 	struct cairn_inode *dir;
 
 	cr_assert_eq(cairn_inode_get(cf.core, ino, NULL, &dir), 0);
-	pthread_rwlock_wrlock(&dir->lock);
+	cairn_rwlock_wrlock(&dir->lock);
 	cairn_listing_drop(cf.core, dir);
-	pthread_rwlock_unlock(&dir->lock);
+	cairn_rwlock_unlock(&dir->lock);
 	cairn_inode_unref(cf.core, dir);
 }
 

@@ -310,7 +310,7 @@ static void write_some(void)
 	OPS->inode_delete(sx.store, 3, S_IFREG);
 	OPS->commit(sx.store);
 	OPS->rollback(sx.store);
-	OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_TRUNCATE);
+	OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_ALL);
 }
 
 static void fill(void)
@@ -402,7 +402,7 @@ Test(store_hostile, file_cut_short_under_an_open_store_is_eio)
 
 	fill();
 	sx_open(false);
-	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_TRUNCATE), 0);
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_ALL), 0);
 	cr_assert_eq(truncate(sx.db, 4096), 0);
 	cr_assert_eq(OPS->data_read(sx.reader, 5, 0, 9, sx_collect_chunk, &got), -EIO);
 	cr_assert_eq(got.count, 0);

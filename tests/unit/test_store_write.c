@@ -1,4 +1,4 @@
-/* The write side: transactions, locks of other processes, leases, the write-ahead log. */
+/* The write side: transactions, locks of other processes, leases. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,53 +12,38 @@ TestSuite(store_write, .init = sx_setup_open, .fini = sx_teardown);
 
 #define OPS (sx.store->ops)
 
-static bool entry_exists(const char *name)
-{
-	struct cairn_dentry_row row;
-	int r;
-
-	r = OPS->dentry_get(sx.reader, 1, name, strlen(name), &row);
-	cr_assert(r == 0 || r == -ENOENT);
-	return r == 0;
-}
-
-static int put(const char *name, uint64_t id)
-{
-	return OPS->dentry_put(sx.store, 1, name, strlen(name), id, 1);
-}
-
 Test(store_write, changes_are_seen_at_the_commit_and_not_before)
 {
 	cr_assert_eq(OPS->begin(sx.store), 0);
-	cr_assert_eq(put("a", 1), 0);
-	cr_assert_not(entry_exists("a"));
+	cr_assert_eq(sx_put("a", 1), 0);
+	cr_assert_not(sx_has_entry("a"));
 	cr_assert_eq(OPS->commit(sx.store), 0);
-	cr_assert(entry_exists("a"));
+	cr_assert(sx_has_entry("a"));
 }
 
 Test(store_write, rollback_takes_everything_back)
 {
 	cr_assert_eq(OPS->begin(sx.store), 0);
-	cr_assert_eq(put("a", 1), 0);
+	cr_assert_eq(sx_put("a", 1), 0);
 	OPS->rollback(sx.store);
-	cr_assert_not(entry_exists("a"));
-	sx_commit(cr_assert_eq(put("a", 1), 0));
-	cr_assert(entry_exists("a"));
+	cr_assert_not(sx_has_entry("a"));
+	sx_commit(cr_assert_eq(sx_put("a", 1), 0));
+	cr_assert(sx_has_entry("a"));
 }
 
 Test(store_write, rollback_outside_a_transaction_is_harmless)
 {
 	OPS->rollback(sx.store);
-	sx_commit(cr_assert_eq(put("a", 1), 0));
+	sx_commit(cr_assert_eq(sx_put("a", 1), 0));
 	OPS->rollback(sx.store);
-	cr_assert(entry_exists("a"));
+	cr_assert(sx_has_entry("a"));
 }
 
 Test(store_write, change_outside_a_transaction_is_refused)
 {
-	cr_assert_eq(put("a", 1), -EIO);
+	cr_assert_eq(sx_put("a", 1), -EIO);
 	cr_assert(sx_log_has("outside a transaction"));
-	cr_assert_not(entry_exists("a"));
+	cr_assert_not(sx_has_entry("a"));
 }
 
 Test(store_write, commit_without_begin_is_an_error)
@@ -75,7 +60,7 @@ Test(store_write, begin_is_eagain_while_another_process_writes)
 	cr_assert_not(sx_log_has("error"));
 	sx_sql(other, "COMMIT");
 	sqlite3_close(other);
-	sx_commit(cr_assert_eq(put("a", 1), 0));
+	sx_commit(cr_assert_eq(sx_put("a", 1), 0));
 }
 
 Test(store_write, readers_read_while_another_process_writes)
@@ -102,38 +87,38 @@ Test(store_write, foreign_commits_are_seen_once_they_are_looked_for)
 {
 	enum cairn_foreign found;
 
-	cr_assert_not(entry_exists("a"));
+	cr_assert_not(sx_has_entry("a"));
 	other_adds("INSERT INTO fs_dentry (parent_ino, name, ino) VALUES (1, 'a', 1)");
 	cr_assert_eq(OPS->foreign(sx.store, &found), 0);
 	cr_assert_eq(found, CAIRN_FOREIGN_FILES);
-	cr_assert(entry_exists("a"));
+	cr_assert(sx_has_entry("a"));
 }
 
 Test(store_write, foreign_commits_are_seen_in_a_transaction_of_our_own)
 {
-	cr_assert_not(entry_exists("a"));
+	cr_assert_not(sx_has_entry("a"));
 	other_adds("INSERT INTO fs_dentry (parent_ino, name, ino) VALUES (1, 'a', 1)");
 	cr_assert_eq(OPS->begin(sx.store), 0);
-	cr_assert(entry_exists("a"));
+	cr_assert(sx_has_entry("a"));
 	OPS->rollback(sx.store);
 }
 
 Test(store_write, a_reader_keeps_its_state_until_it_rests)
 {
-	cr_assert_not(entry_exists("a"));
+	cr_assert_not(sx_has_entry("a"));
 	other_adds("INSERT INTO fs_dentry (parent_ino, name, ino) VALUES (1, 'a', 1)");
-	cr_assert_not(entry_exists("a"));
+	cr_assert_not(sx_has_entry("a"));
 	OPS->reader_rest(sx.reader);
-	cr_assert(entry_exists("a"));
+	cr_assert(sx_has_entry("a"));
 }
 
 Test(store_write, a_reader_that_rests_is_in_no_checkpoints_way)
 {
-	sx_commit(cr_assert_eq(put("a", 1), 0));
-	cr_assert(entry_exists("a"));
+	sx_commit(cr_assert_eq(sx_put("a", 1), 0));
+	cr_assert(sx_has_entry("a"));
 	OPS->reader_rest(sx.reader);
-	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_TRUNCATE), 0);
-	cr_assert(entry_exists("a"));
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_ALL), 0);
+	cr_assert(sx_has_entry("a"));
 }
 
 static sqlite3 *writer_db(void)
@@ -245,178 +230,14 @@ Test(store_write, lease_is_eagain_while_another_process_writes)
 	cr_assert_eq(OPS->begin(sx.store), 0, "a failed lease left a transaction open");
 }
 
-Test(store_write, wal_size_is_that_of_the_log)
-{
-	cr_assert_eq(OPS->wal_size(sx.store), 0);
-	sx_commit(put("a", 1));
-	cr_assert_eq(OPS->wal_size(sx.store), (uint64_t)sx_size(sx_path("work.db-wal")));
-	sx_commit(put("b", 2));
-	cr_assert_eq(OPS->wal_size(sx.store), (uint64_t)sx_size(sx_path("work.db-wal")));
-}
-
-Test(store_write, truncating_checkpoint_leaves_an_empty_log_and_a_whole_file)
-{
-	sx_commit(put("a", 1));
-	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_TRUNCATE), 0);
-	cr_assert_eq(OPS->wal_size(sx.store), 0);
-	cr_assert_eq(sx_size(sx_path("work.db-wal")), 0);
-	cr_assert(entry_exists("a"));
-}
-
-Test(store_write, restarting_checkpoint_lets_the_log_start_over)
-{
-	uint64_t size;
-
-	sx_commit(put("a", 1));
-	sx_commit(put("b", 2));
-	size = OPS->wal_size(sx.store);
-	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_RESTART), 0);
-	cr_assert_eq(OPS->wal_size(sx.store), 0);
-	sx_commit(put("c", 3));
-	cr_assert_gt(OPS->wal_size(sx.store), 0);
-	cr_assert_lt(OPS->wal_size(sx.store), size);
-}
-
-Test(store_write, passive_checkpoint_does_not_wait_for_a_reader)
-{
-	sqlite3 *other = sx_connect();
-
-	sx_commit(put("a", 1));
-	sx_sql(other, "BEGIN; SELECT COUNT(*) FROM fs_dentry");
-	sx_commit(put("b", 2));
-	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_PASSIVE), 0);
-	cr_assert_gt(OPS->wal_size(sx.store), 0);
-	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_TRUNCATE), -EAGAIN);
-	cr_assert_gt(OPS->wal_size(sx.store), 0);
-	sqlite3_close(other);
-	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_TRUNCATE), 0);
-}
-
-Test(store_write, commits_do_not_checkpoint_by_themselves)
-{
-	char *data = calloc(1, CAIRN_DEFAULT_CHUNK_SIZE);
-	long size = sx_size(sx.db);
-
-	for (int i = 0; i < 100; i++)
-		sx_commit(OPS->data_put(sx.store, 7, i, data, CAIRN_DEFAULT_CHUNK_SIZE));
-	cr_assert_eq(sx_size(sx.db), size);
-	cr_assert_gt(OPS->wal_size(sx.store), 100 * CAIRN_DEFAULT_CHUNK_SIZE);
-	free(data);
-}
-
 Test(store_write, close_rolls_back_what_was_not_committed)
 {
-	sx_commit(put("a", 1));
+	sx_commit(sx_put("a", 1));
 	cr_assert_eq(OPS->begin(sx.store), 0);
-	cr_assert_eq(put("b", 2), 0);
+	cr_assert_eq(sx_put("b", 2), 0);
 	sx_close();
 	cr_assert_eq(sx_number("SELECT COUNT(*) FROM fs_dentry"), 1);
 	cr_assert_not(sx_exists("work.db-wal"));
-}
-
-/* SQLite's own VFS, but the syncs of the -wal and of the database are counted and may fail. */
-static struct {
-	sqlite3_vfs vfs, *real;
-	sqlite3_io_methods wal, main;
-	const sqlite3_io_methods *wal_real, *main_real;
-	unsigned int wal_syncs, main_syncs;
-	bool fail;
-} shim;
-
-static int wal_sync(sqlite3_file *file, int flags)
-{
-	shim.wal_syncs++;
-	return shim.fail ? SQLITE_IOERR_FSYNC : shim.wal_real->xSync(file, flags);
-}
-
-static int main_sync(sqlite3_file *file, int flags)
-{
-	shim.main_syncs++;
-	return shim.main_real->xSync(file, flags);
-}
-
-static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret)
-{
-	int rc = shim.real->xOpen(shim.real, name, file, flags, ret);
-
-	if (rc != SQLITE_OK || !(flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB)))
-		return rc;
-	if (flags & SQLITE_OPEN_WAL) {
-		shim.wal_real = file->pMethods;
-		shim.wal = *file->pMethods;
-		shim.wal.xSync = wal_sync;
-		file->pMethods = &shim.wal;
-	} else {
-		shim.main_real = file->pMethods;
-		shim.main = *file->pMethods;
-		shim.main.xSync = main_sync;
-		file->pMethods = &shim.main;
-	}
-	return rc;
-}
-
-static void setup_counted(void)
-{
-	sx_setup_made();
-	shim.real = sqlite3_vfs_find(NULL);
-	shim.vfs = *shim.real;
-	shim.vfs.zName = "counted";
-	shim.vfs.xOpen = shim_open;
-	cr_assert_eq(sqlite3_vfs_register(&shim.vfs, 1), SQLITE_OK);
-	sx_open(false);
-}
-
-TestSuite(store_sync, .init = setup_counted, .fini = sx_teardown);
-
-Test(store_sync, nothing_written_is_nothing_to_sync)
-{
-	cr_assert_eq(OPS->sync(sx.store), 0);
-}
-
-Test(store_sync, sync_reaches_the_log)
-{
-	unsigned int before;
-
-	sx_commit(put("a", 1));
-	before = shim.wal_syncs;
-	sx_commit(put("b", 2));
-	cr_assert_eq(shim.wal_syncs, before, "a commit is not to sync");
-	cr_assert_eq(OPS->sync(sx.store), 0);
-	cr_assert_eq(shim.wal_syncs, before + 1);
-}
-
-Test(store_sync, checkpoint_syncs_the_log_and_the_file)
-{
-	unsigned int wal, db;
-
-	sx_commit(put("a", 1));
-	wal = shim.wal_syncs;
-	db = shim.main_syncs;
-	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_RESTART), 0);
-	cr_assert_gt(shim.wal_syncs, wal);
-	cr_assert_gt(shim.main_syncs, db);
-	cr_assert_eq(OPS->sync(sx.store), 0);
-}
-
-/* The kernel forgets what it could not write; only writing it again helps. */
-Test(store_sync, sync_after_a_failed_one_writes_everything_anew)
-{
-	unsigned int db;
-
-	sx_commit(put("a", 1));
-	shim.fail = true;
-	cr_assert_eq(OPS->sync(sx.store), -EIO);
-	cr_assert(sx_log_has("syncing"));
-	cr_assert_eq(OPS->sync(sx.store), -EIO);
-	shim.fail = false;
-	db = shim.main_syncs;
-	cr_assert_eq(OPS->sync(sx.store), 0);
-	cr_assert_gt(shim.main_syncs, db);
-	cr_assert_eq(OPS->wal_size(sx.store), 0);
-	db = shim.main_syncs;
-	sx_commit(put("b", 2));
-	cr_assert_eq(OPS->sync(sx.store), 0);
-	cr_assert_eq(shim.main_syncs, db);
 }
 
 /* Every commit moves all entries of the directory to the next inode number. */

@@ -1,0 +1,181 @@
+/* The write-ahead log: its size, its sync, and the checkpoints that empty it.
+ *
+ * SQLite before 3.51.3 may lose a commit when one connection checkpoints a WAL that is copied
+ * already while another connection starts it over ("The WAL-Reset Bug" at sqlite.org/wal.html).
+ * So a checkpoint of ours holds the write lock, by means of a second connection: while it copies,
+ * nobody writes, in this process or another. For the same reason no connection of ours checkpoints
+ * by itself (sql.c), and the modes of SQLite that wait for readers are not used: when they do not
+ * get the write lock in time they go on without it. */
+#include <string.h>
+#include <time.h>
+
+#include "store/sqlite_store.h"
+#include "util/clock.h"
+
+#define GUARD_CACHE_KIB 64U
+
+/* The locks of the WAL index that readers of the WAL hold, one of them each: WAL_READ_LOCK(1) to
+ * (4) in "WAL-mode File Format" at sqlite.org. Who holds (0) reads the database alone. */
+#define READ_LOCK_FIRST 4
+#define READ_LOCKS      4
+
+/* Pauses between the attempts at a checkpoint that must be complete. */
+#define PAUSE_NS 10000000L
+
+static struct sqlite_store *from_base(struct cairn_store *base)
+{
+	return CONTAINER_OF(base, struct sqlite_store, base);
+}
+
+int cairn_sqlite_guard_open(struct sqlite_store *store)
+{
+	int r;
+
+	r = cairn_sql_open(&store->guard, &store->target, store->log);
+	if (r < 0)
+		return r;
+	sqlite3_busy_timeout(store->guard.db, 0);
+	return cairn_sql_configure(&store->guard, GUARD_CACHE_KIB, false);
+}
+
+sqlite3_file *cairn_sqlite_wal_file(struct sqlite_store *store)
+{
+	sqlite3_file *wal = NULL;
+
+	if (sqlite3_file_control(store->sql.db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) !=
+		    SQLITE_OK ||
+	    !wal || !wal->pMethods)
+		return NULL;
+	return wal;
+}
+
+uint64_t cairn_sqlite_wal_bytes(const struct sqlite_store *store, uint32_t frames)
+{
+	if (frames == 0)
+		return 0;
+	return CAIRN_WAL_HEADER_SIZE + frames * (store->page_size + CAIRN_WAL_FRAME_HEADER_SIZE);
+}
+
+uint64_t cairn_sqlite_wal_size(struct cairn_store *base)
+{
+	return from_base(base)->wal_size;
+}
+
+void cairn_sqlite_wal_readers(struct cairn_store *base, char *buf, size_t size)
+{
+	cairn_probe_wal_readers(from_base(base)->probe.real_path, buf, size);
+}
+
+/* Copies what can be copied; all of it is, unless a reader needs what the database holds now.
+ * -EAGAIN while another connection writes or checkpoints. */
+static int copy_home(struct sqlite_store *store, bool *ret_all)
+{
+	_cleanup_(cairn_sql_rollbackp) struct cairn_sql *guard = &store->guard;
+	int frames = 0, copied = 0, rc, r;
+
+	r = cairn_sql_exec(guard, "BEGIN IMMEDIATE");
+	if (r < 0)
+		return r;
+	rc = sqlite3_wal_checkpoint_v2(store->sql.db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames,
+				       &copied);
+	if (rc != SQLITE_OK)
+		return cairn_sql_failed(&store->sql, rc, "checkpoint");
+	*ret_all = frames == copied;
+	return 0;
+}
+
+/* Whether no connection reads from the WAL: when all of it is copied, the next commit starts it
+ * over then. */
+static bool is_unread(struct sqlite_store *store)
+{
+	sqlite3_file *file = NULL;
+
+	if (sqlite3_file_control(store->sql.db, "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
+		    SQLITE_OK ||
+	    !file || !file->pMethods || file->pMethods->iVersion < 2)
+		return false;
+	if (file->pMethods->xShmLock(file, READ_LOCK_FIRST, READ_LOCKS,
+				     SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE) != SQLITE_OK)
+		return false;
+	file->pMethods->xShmLock(file, READ_LOCK_FIRST, READ_LOCKS,
+				 SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+	return true;
+}
+
+static int checkpoint_once(struct sqlite_store *store, bool *ret_all)
+{
+	int r;
+
+	r = copy_home(store, ret_all);
+	if (r == 0 && *ret_all && is_unread(store))
+		store->wal_size = 0;
+	return r;
+}
+
+/* Until everything is copied, or the busy timeout has passed. */
+static int checkpoint_all(struct sqlite_store *store)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	uint64_t until = cairn_mono_ns() + UINT64_C(1000000) * store->target.busy_timeout_ms;
+	bool all = false;
+	int r;
+
+	for (;;) {
+		r = checkpoint_once(store, &all);
+		if (r == 0 && all)
+			return 0;
+		if (r < 0 && r != -EAGAIN)
+			return r;
+		if (cairn_mono_ns() >= until)
+			return -EAGAIN;
+		if (store->base.on_busy)
+			store->base.on_busy(store->base.on_busy_arg);
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	}
+}
+
+int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how)
+{
+	struct sqlite_store *store = from_base(base);
+	bool all;
+	int r;
+
+	if (base->read_only)
+		return -EROFS;
+	if (how == CAIRN_CHECKPOINT_ALL)
+		return checkpoint_all(store);
+	r = checkpoint_once(store, &all);
+	if (r < 0 || how == CAIRN_CHECKPOINT_PASSIVE)
+		return r;
+	return store->wal_size == 0 ? 0 : -EAGAIN;
+}
+
+static int sync_wal(struct sqlite_store *store)
+{
+	sqlite3_file *wal = cairn_sqlite_wal_file(store);
+	int rc = SQLITE_OK;
+
+	if (wal)
+		rc = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+	return rc == SQLITE_OK ? 0
+			       : cairn_sql_failed(&store->sql, rc, "syncing the write-ahead log");
+}
+
+/* What was committed is in the WAL, or was moved on by a checkpoint, which syncs the WAL before
+ * it copies and the database before it gives the WAL free (synchronous = NORMAL). So the WAL is
+ * all there is to sync; its first sync also syncs the directory.
+ *
+ * After a sync that failed, a second one may succeed although the kernel has dropped what it
+ * could not write (fsync(2), Linux). What then helps is to write it all once more, elsewhere: a
+ * checkpoint copies it into the database and syncs that. */
+int cairn_sqlite_sync(struct cairn_store *base)
+{
+	struct sqlite_store *store = from_base(base);
+	int r;
+
+	if (base->read_only)
+		return -EROFS;
+	r = store->sync_failed ? checkpoint_all(store) : sync_wal(store);
+	store->sync_failed = r < 0;
+	return r;
+}
