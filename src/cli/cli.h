@@ -23,6 +23,7 @@ int cairn_cmd_umount(int argc, char **argv);
 int cairn_cmd_info(int argc, char **argv);
 int cairn_cmd_check(int argc, char **argv);
 int cairn_cmd_list(int argc, char **argv);
+int cairn_cmd_stats(int argc, char **argv);
 
 /* `cairnfs WORKSPACE DIR [-o OPTION,...]`, as mount(8) calls it by way of mount.fuse3(8). */
 int cairn_cmd_mount_direct(int argc, char **argv);

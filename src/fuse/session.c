@@ -18,6 +18,7 @@ static void session_free(struct cairn_session *session)
 		close(session->disk_fd);
 	pthread_cond_destroy(&session->notifier.wake);
 	pthread_mutex_destroy(&session->notifier.lock);
+	cairn_meter_destroy(&session->meter);
 	free(session->workspace);
 	free(session->directory);
 	free(session);
@@ -104,7 +105,8 @@ static int session_init(struct cairn_session *session, const char *workspace, co
 	session->disk_fd = open(workspace, O_PATH | O_CLOEXEC);
 	if (!session->workspace || !session->directory || session->disk_fd < 0)
 		return -errno;
-	return 0;
+	session->since = cairn_mono_ns();
+	return cairn_meter_init(&session->meter);
 }
 
 /* Opens the store and the core over it. */
