@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "core/core.h"
-#include "fuse/meter.h"
+#include "fuse/requests.h"
 #include "fuse/session.h"
 
 struct cairn_notifier {
@@ -33,7 +33,7 @@ struct cairn_session {
 	bool xattr;      /* extended attributes are served */
 	bool epochs;     /* the kernel can drop all its entries at once */
 	struct cairn_notifier notifier;
-	struct cairn_meter meter;
+	struct cairn_stats requests;
 	uint64_t since; /* when it was opened, monotonic ns */
 	uid_t mounter_uid;
 	gid_t mounter_gid;
@@ -76,10 +76,10 @@ void cairn_negotiate(struct cairn_session *session, struct fuse_conn_info *conn)
 /* stats.c: the figures of this moment. */
 struct cairn_ioc_stats;
 struct cairn_ioc_histogram;
-void cairn_stats_collect(struct cairn_session *session, struct cairn_ioc_stats *ret);
+void cairn_session_stats(struct cairn_session *session, struct cairn_ioc_stats *ret);
 /* -ENXIO where there is no such histogram, -EPROTO for a version that is not ours. */
-int cairn_stats_histogram(struct cairn_session *session, const struct cairn_ioc_histogram *which,
-			  struct cairn_ioc_histogram *ret);
+int cairn_session_histogram(struct cairn_session *session, const struct cairn_ioc_histogram *which,
+			    struct cairn_ioc_histogram *ret);
 
 /* Owners: what the kernel is shown, and what it may ask to be stored. */
 void cairn_show_attr(const struct cairn_session *session, const struct cairn_attr *attr,

@@ -479,7 +479,7 @@ static void reply_stats(fuse_req_t req)
 {
 	struct cairn_ioc_stats stats;
 
-	cairn_stats_collect(session_of(req), &stats);
+	cairn_session_stats(session_of(req), &stats);
 	fuse_reply_ioctl(req, 0, &stats, sizeof(stats));
 }
 
@@ -489,7 +489,7 @@ static void reply_histogram(fuse_req_t req, const void *in)
 	int r;
 
 	memcpy(&which, in, sizeof(which));
-	r = cairn_stats_histogram(session_of(req), &which, &histogram);
+	r = cairn_session_histogram(session_of(req), &which, &histogram);
 	if (r < 0)
 		reply_result(req, r);
 	else
@@ -542,11 +542,11 @@ static void op_release(fuse_req_t req, _unused_ fuse_ino_t ino, _unused_ struct 
 #define COUNTED(kind, callback, parameters, ...)                                                   \
 	static void counted_##kind parameters                                                      \
 	{                                                                                          \
-		struct cairn_metering metering =                                                   \
-			cairn_metering_begin(&session_of(req)->meter, CAIRN_REQUEST_##kind);       \
+		struct cairn_timing timing =                                                       \
+			cairn_timing_begin(&session_of(req)->requests, CAIRN_REQUEST_##kind);      \
                                                                                                    \
 		callback(req, ##__VA_ARGS__);                                                      \
-		cairn_metering_end(&metering);                                                     \
+		cairn_timing_endp(&timing);                                                        \
 	}
 
 COUNTED(lookup, op_lookup, (fuse_req_t req, fuse_ino_t parent, const char *name), parent, name)

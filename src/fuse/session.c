@@ -18,7 +18,7 @@ static void session_free(struct cairn_session *session)
 		close(session->disk_fd);
 	pthread_cond_destroy(&session->notifier.wake);
 	pthread_mutex_destroy(&session->notifier.lock);
-	cairn_meter_destroy(&session->meter);
+	cairn_stats_destroy(&session->requests);
 	free(session->workspace);
 	free(session->directory);
 	free(session);
@@ -106,7 +106,7 @@ static int session_init(struct cairn_session *session, const char *workspace, co
 	if (!session->workspace || !session->directory || session->disk_fd < 0)
 		return -errno;
 	session->since = cairn_mono_ns();
-	return cairn_meter_init(&session->meter);
+	return cairn_stats_init(&session->requests, &cairn_request_names);
 }
 
 /* Opens the store and the core over it. */

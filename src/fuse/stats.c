@@ -49,25 +49,55 @@ static void add_process(struct cairn_ioc_stats *stats)
 	}
 }
 
-void cairn_stats_collect(struct cairn_session *session, struct cairn_ioc_stats *ret)
+#define REQUEST_NAME(name) [CAIRN_REQUEST_##name] = "requests." #name,
+static const char *const request_names[] = { CAIRN_REQUESTS(REQUEST_NAME) };
+#undef REQUEST_NAME
+
+const struct cairn_stats_names cairn_request_names = {
+	.spread = request_names,
+	.spread_count = CAIRN_REQUEST_KINDS,
+};
+
+/* Whoever counts in this mount; NULL behind the last. */
+static const struct cairn_stats *source(const struct cairn_session *session, unsigned int i)
 {
+	const struct cairn_stats *const sources[] = { &session->requests };
+
+	return i < ARRAY_SIZE(sources) ? sources[i] : NULL;
+}
+
+void cairn_session_stats(struct cairn_session *session, struct cairn_ioc_stats *ret)
+{
+	const struct cairn_stats *stats;
+
 	*ret = (struct cairn_ioc_stats){ .version = CAIRN_STATS_VERSION };
 	add(ret, "process.uptime", cairn_mono_ns() - session->since);
 	add_process(ret);
+	for (unsigned int i = 0; (stats = source(session, i)); i++)
+		for (unsigned int j = 0; j < stats->names->counter_count; j++)
+			add(ret, stats->names->counter[j], cairn_stats_counter(stats, j));
 }
 
-int cairn_stats_histogram(struct cairn_session *session, const struct cairn_ioc_histogram *which,
-			  struct cairn_ioc_histogram *ret)
+int cairn_session_histogram(struct cairn_session *session, const struct cairn_ioc_histogram *which,
+			    struct cairn_ioc_histogram *ret)
 {
+	const struct cairn_stats *stats;
+	unsigned int index = which->index;
+
 	if (which->version != CAIRN_STATS_VERSION)
 		return -EPROTO;
-	if (which->index >= CAIRN_REQUEST_KINDS)
+	for (unsigned int i = 0; (stats = source(session, i)); i++) {
+		if (index < stats->names->spread_count)
+			break;
+		index -= stats->names->spread_count;
+	}
+	if (!stats)
 		return -ENXIO;
 	*ret = (struct cairn_ioc_histogram){
 		.version = CAIRN_STATS_VERSION,
 		.index = which->index,
 	};
-	snprintf(ret->name, sizeof(ret->name), "requests.%s", cairn_request_name(which->index));
-	cairn_meter_read(&session->meter, which->index, &ret->values, &ret->begun);
+	strncpy(ret->name, stats->names->spread[index], sizeof(ret->name) - 1);
+	cairn_stats_spread(stats, index, &ret->values, &ret->begun);
 	return 0;
 }
