@@ -97,6 +97,7 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 	}
 	cairn_sql_target_clear(&s->target);
 	cairn_pages_free(&s->foreign.harmless);
+	cairn_stats_destroy(&s->stats);
 	free(s);
 	*store = NULL;
 }
@@ -269,6 +270,8 @@ static int open_file(struct sqlite_store *store, const char *path,
 				 is_immutable(&store->probe, read_only), options->busy_timeout_ms);
 	if (r < 0)
 		return r;
+	store->target.stats = &store->stats;
+	store->base.stats = &store->stats;
 	r = cairn_sql_open(&store->sql, &store->target, store->log);
 	if (r < 0)
 		return r;
@@ -338,7 +341,9 @@ int cairn_sqlite_open(const char *path, const struct cairn_store_options *option
 		return cairn_error_set(err, -ENOMEM, "cannot open '%s': out of memory", path);
 	store->base.ops = &sqlite_ops;
 	store->log = options->log;
-	r = open_file(store, path, options, err);
+	r = cairn_stats_init(&store->stats, &cairn_sql_stats_names);
+	if (r == 0)
+		r = open_file(store, path, options, err);
 	if (r == -EAGAIN) {
 		cairn_sqlite_freep(&store);
 		return say_locked(path, err);

@@ -38,7 +38,7 @@ struct sqlite_store {
 	struct cairn_schema schema; /* fixed after opening, readers look at it */
 	struct cairn_probe probe;   /* as found before opening */
 	uint64_t page_size;         /* bytes */
-	uint64_t wal_size;          /* bytes; the writer's thread only */
+	_Atomic uint64_t wal_size;  /* bytes; set by the writer's thread */
 	bool sync_failed;           /* the last sync(); the writer's thread only */
 	dev_t device;               /* of the database file, when it was opened */
 	ino_t inode;
@@ -49,6 +49,7 @@ struct sqlite_store {
 		unsigned char salt[CAIRN_WAL_SALT_SIZE];
 		struct cairn_pages harmless; /* of tables that hold no files, sorted */
 	} foreign;
+	struct cairn_stats stats; /* of all connections to this file: the target leads to it */
 	const struct cairn_log *log;
 };
 

@@ -139,6 +139,8 @@ void cairn_sqlite_rollback(struct cairn_store *base)
 
 static int run_checkpoint(struct sqlite_store *store, int mode)
 {
+	_cleanup_(cairn_timing_endp) struct cairn_timing timing =
+		cairn_timing_begin(&store->stats, CAIRN_SQL_CHECKPOINT);
 	int rc;
 
 	rc = sqlite3_wal_checkpoint_v2(store->sql.db, "main", mode, NULL, NULL);

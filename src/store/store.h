@@ -89,6 +89,7 @@ struct cairn_space {
 	uint64_t file_size; /* bytes of the database, free list included */
 };
 
+struct cairn_stats;
 struct cairn_reader; /* one read connection; its layout is the engine's */
 struct cairn_store;
 
@@ -137,7 +138,7 @@ struct cairn_store_ops {
 	/* Everything committed so far is on the disk when this returns. */
 	int (*sync)(struct cairn_store *store);
 	int (*checkpoint)(struct cairn_store *store, enum cairn_checkpoint how);
-	/* Bytes in the WAL after the last commit. */
+	/* Bytes in the WAL after the last commit. For any thread. */
 	uint64_t (*wal_size)(struct cairn_store *store);
 	/* What others have committed since the last call; works inside a transaction, too, and then
 	 * tells all that came before it. */
@@ -178,6 +179,7 @@ struct cairn_store {
 	size_t chunk_size; /* bytes, 1 ... CAIRN_CHUNK_MAX, fixed when the workspace was made */
 	bool read_only;
 	bool has_xattrs; /* some inode had extended attributes when the store was opened */
+	const struct cairn_stats *stats; /* what the engine counts, or NULL */
 };
 
 struct cairn_store_options {
