@@ -23,7 +23,8 @@ static int core_init(struct cairn_core *core)
 	pthread_rwlock_init(&core->gate, &attr);
 	pthread_rwlockattr_destroy(&attr);
 
-	r = batch_init(&core->batch[0]) ?: batch_init(&core->batch[1]);
+	r = cairn_stats_init(&core->stats, &cairn_core_stats_names);
+	r = r ?: batch_init(&core->batch[0]) ?: batch_init(&core->batch[1]);
 	r = r ?: cairn_icache_init(&core->icache);
 	r = r ?: cairn_listings_init(&core->listings);
 	r = r ?: cairn_pins_init(&core->pins);
@@ -45,6 +46,7 @@ static void core_free(struct cairn_core *core)
 	for (int i = 0; i < 2; i++)
 		pthread_mutex_destroy(&core->batch[i].lock);
 	pthread_rwlock_destroy(&core->gate);
+	cairn_stats_destroy(&core->stats);
 	core->store->ops->close(core->store);
 	free(core);
 }
