@@ -1,31 +1,48 @@
 /* cairnfs stats: what a live mount has done since it was mounted. */
-#include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/cli.h"
+#include "cli/stats_text.h"
 #include "mount/control.h"
 #include "mount/json.h"
 #include "mount/number.h"
 
+#define SECONDS_MAX 86400
+
 struct stats_args {
 	struct cairn_cli_args args;
 	bool json;
+	uint64_t seconds; /* between two looks; 0: look once */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct stats_args *in = state->input;
 
-	if (key == 'j') {
+	switch (key) {
+	case 'j':
 		in->json = true;
 		return 0;
+	case 'w':
+		in->seconds = 1;
+		if (arg && cairn_number_parse(arg, 1, SECONDS_MAX, &in->seconds) < 0)
+			return cairn_cli_usage_error(in->args.command,
+						     "--watch takes whole seconds from 1 to %d, "
+						     "not '%s'",
+						     SECONDS_MAX, arg);
+		return 0;
+	default:
+		return cairn_cli_parse_common(key, arg, state, &in->args);
 	}
-	return cairn_cli_parse_common(key, arg, state, &in->args);
 }
 
 static const struct argp_option option_table[] = {
 	{ "json", 'j', NULL, 0, "Print one JSON object; times are nanoseconds, sizes bytes", 0 },
+	{ "watch", 'w', "SECONDS", OPTION_ARG_OPTIONAL,
+	  "Print what happens in each second, or in so many, until interrupted", 0 },
 	{ 0 },
 };
 
@@ -34,9 +51,11 @@ static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "DIR",
 	.children = cairn_cli_help,
-	.doc = "Tell what the mount on DIR has done since it was mounted: the requests of the "
-	       "kernel by kind and how long their answers took.\vThe user who mounted may ask, and "
-	       "root.",
+	.doc = "Tell what the mount on DIR has done since it was mounted: requests of the kernel "
+	       "by "
+	       "kind and how long their answers took, cache hits, commits, waits, memory.\v"
+	       "The user who mounted may ask, and root. With --watch, the figures are those of the "
+	       "time since the last look, as rates; with --json as well, one object a line.",
 };
 
 static int say_failure(const char *directory, int r)
@@ -91,13 +110,13 @@ static json_t *number(uint64_t value)
 	return json_integer((json_int_t)MIN(value, (uint64_t)INT64_MAX));
 }
 
-static json_t *distribution_json(const struct cairn_ioc_histogram *histogram)
+static json_t *spread_json(const struct cairn_mount_spread *spread)
 {
-	const struct cairn_distribution *d = &histogram->values;
+	const struct cairn_distribution *d = &spread->values;
 	json_t *object = json_object();
 
-	json_object_set_new(object, "count", number(histogram->begun));
-	json_object_set_new(object, "under_way", number(histogram->begun - d->count));
+	json_object_set_new(object, "count", number(spread->count));
+	json_object_set_new(object, "under_way", number(spread->under_way));
 	json_object_set_new(object, "sum", number(d->sum));
 	json_object_set_new(object, "mean", number(cairn_distribution_mean(d)));
 	json_object_set_new(object, "p50", number(cairn_distribution_percentile(d, 50)));
@@ -107,123 +126,112 @@ static json_t *distribution_json(const struct cairn_ioc_histogram *histogram)
 	return object;
 }
 
-static int print_json(const char *directory, const struct cairn_mount_stats *stats)
+static int print_json(const char *directory, const struct cairn_mount_stats *stats, bool one_line)
 {
 	json_t *root = json_object(), *group;
 	const char *name;
 
-	json_object_set_new(root, "version", number(stats->stats.version));
+	json_object_set_new(root, "version", number(CAIRN_STATS_VERSION));
 	json_object_set_new(root, "directory", cairn_json_text(directory));
 	json_object_set_new(root, "workspace", cairn_json_text(stats->info.workspace));
 	json_object_set_new(root, "pid", json_integer(stats->info.pid));
-	for (unsigned int i = 0; i < stats->stats.count; i++) {
-		group = group_of(root, stats->stats.stat[i].name, &name);
-		json_object_set_new(group, name, number(stats->stats.stat[i].value));
+	for (unsigned int i = 0; i < stats->figure_count; i++) {
+		group = group_of(root, stats->figure[i].name, &name);
+		json_object_set_new(group, name, number(stats->figure[i].value));
 	}
-	for (unsigned int i = 0; i < stats->histogram_count; i++) {
-		group = group_of(root, stats->histogram[i].name, &name);
-		json_object_set_new(group, name, distribution_json(&stats->histogram[i]));
+	for (unsigned int i = 0; i < stats->spread_count; i++) {
+		group = group_of(root, stats->spread[i].name, &name);
+		json_object_set_new(group, name, spread_json(&stats->spread[i]));
 	}
-	return cairn_cli_print_json(root);
+	return one_line ? cairn_cli_print_json_line(root) : cairn_cli_print_json(root);
 }
 
-/* A figure by its name; 0 where the other side has none. */
-static uint64_t figure(const struct cairn_mount_stats *stats, const char *name)
+static int ask(const char *directory, struct cairn_mount_stats *ret)
 {
-	for (unsigned int i = 0; i < stats->stats.count; i++)
-		if (strcmp(stats->stats.stat[i].name, name) == 0)
-			return stats->stats.stat[i].value;
+	int r = cairn_control_stats(directory, ret);
+
+	return r < 0 ? say_failure(directory, r) : 0;
+}
+
+static int show_once(const struct stats_args *in)
+{
+	_cleanup_(cairn_freep) struct cairn_mount_stats *stats = malloc(sizeof(*stats));
+	const char *directory = in->args.value[0];
+	int r;
+
+	if (!stats)
+		return cairn_cli_fail("out of memory");
+	r = ask(directory, stats);
+	if (r != 0)
+		return r;
+	if (in->json)
+		return print_json(directory, stats, false);
+	cairn_stats_print(directory, stats, 0);
 	return 0;
 }
 
-#define DURATION_TEXT_MAX 32
-
-/* Three digits and a unit. */
-static void format_duration(uint64_t ns, char ret_text[DURATION_TEXT_MAX])
+/* What came between two readings. A terminal shows the newest alone. */
+static int show_change(const struct stats_args *in, struct cairn_mount_stats *now,
+		       const struct cairn_mount_stats *before)
 {
-	static const struct {
-		double ns;
-		const char *name;
-	} units[] = { { 1e9, "s" }, { 1e6, "ms" }, { 1e3, "us" }, { 1, "ns" } };
-	size_t i = 0;
-	double value;
+	const char *directory = in->args.value[0];
+	int r = 0;
 
-	while (i < ARRAY_SIZE(units) - 1 && (double)ns < units[i].ns)
-		i++;
-	value = (double)ns / units[i].ns;
-	snprintf(ret_text, DURATION_TEXT_MAX, "%.*f %s", value < 10 && i < 3 ? 1 : 0, value,
-		 units[i].name);
-}
-
-static void print_header(const char *directory, const struct cairn_mount_stats *stats)
-{
-	char resident[CAIRN_SIZE_TEXT_MAX], peak[CAIRN_SIZE_TEXT_MAX];
-	uint64_t seconds = figure(stats, "process.uptime") / 1000000000U;
-
-	cairn_size_format(figure(stats, "process.resident"), resident);
-	cairn_size_format(figure(stats, "process.resident_peak"), peak);
-	printf("workspace  %s\n", stats->info.workspace);
-	printf("mounted    on %s by process %d, for %" PRIu64 ":%02" PRIu64 ":%02" PRIu64 "\n",
-	       directory, stats->info.pid, seconds / 3600, seconds / 60 % 60, seconds % 60);
-	printf("memory     %s, at most %s; %" PRIu64 " threads\n", resident, peak,
-	       figure(stats, "process.threads"));
-}
-
-static void print_row(const char *name, uint64_t count, const struct cairn_distribution *d)
-{
-	uint64_t column[] = {
-		cairn_distribution_mean(d),
-		cairn_distribution_percentile(d, 50),
-		cairn_distribution_percentile(d, 90),
-		cairn_distribution_percentile(d, 99),
-		d->max,
-	};
-	char text[DURATION_TEXT_MAX];
-
-	printf("%-16s %10" PRIu64, name, count);
-	for (size_t i = 0; i < ARRAY_SIZE(column); i++) {
-		format_duration(column[i], text);
-		printf(" %9s", text);
+	cairn_mount_stats_since(now, before);
+	if (in->json) {
+		r = print_json(directory, now, true);
+	} else {
+		fputs(isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "", stdout);
+		cairn_stats_print(directory, now,
+				  (double)cairn_mount_stats_value(now, "process.uptime") / 1e9);
+		putchar('\n');
 	}
-	putchar('\n');
+	if (fflush(stdout) != 0)
+		return cairn_cli_fail("standard output cannot be written: %m");
+	return r;
 }
 
-static void print_requests(const struct cairn_mount_stats *stats)
+/* The mount is asked anew each time, so that nothing is open in it meanwhile and it can be
+ * unmounted. */
+static int watch(const struct stats_args *in)
 {
-	static const char group[] = "requests.";
-	uint64_t total = 0;
+	_cleanup_(cairn_freep) struct cairn_mount_stats *readings = calloc(3, sizeof(*readings));
+	struct cairn_mount_stats *before, *now, *shown;
+	const char *directory = in->args.value[0];
+	struct timespec next;
+	int r;
 
-	printf("\n%-16s %10s %9s %9s %9s %9s %9s\n", "request", "count", "mean", "p50", "p90",
-	       "p99", "max");
-	for (unsigned int i = 0; i < stats->histogram_count; i++) {
-		const struct cairn_ioc_histogram *histogram = &stats->histogram[i];
+	if (!readings)
+		return cairn_cli_fail("out of memory");
+	before = &readings[0];
+	now = &readings[1];
+	shown = &readings[2];
+	clock_gettime(CLOCK_MONOTONIC, &next);
+	for (r = ask(directory, before); r == 0;) {
+		struct cairn_mount_stats *swap = before;
 
-		if (strncmp(histogram->name, group, strlen(group)) != 0 || histogram->begun == 0)
-			continue;
-		print_row(histogram->name + strlen(group), histogram->begun, &histogram->values);
-		total += histogram->begun;
+		next.tv_sec += (time_t)in->seconds;
+		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL) == EINTR)
+			;
+		r = ask(directory, now);
+		if (r != 0)
+			break;
+		*shown = *now;
+		r = show_change(in, shown, before);
+		before = now;
+		now = swap;
 	}
-	printf("%-16s %10" PRIu64 "\n", "total", total);
+	return r;
 }
 
 int cairn_cmd_stats(int argc, char **argv)
 {
 	struct stats_args in = { .args = {
 					 .command = "cairnfs stats", .names = "DIR", .want = 1 } };
-	_cleanup_(cairn_freep) struct cairn_mount_stats *stats = malloc(sizeof(*stats));
 	int r;
 
 	r = cairn_cli_parse(&argp, argc, argv, &in);
 	if (r != 0)
 		return r;
-	if (!stats)
-		return cairn_cli_fail("out of memory");
-	r = cairn_control_stats(in.args.value[0], stats);
-	if (r < 0)
-		return say_failure(in.args.value[0], r);
-	if (in.json)
-		return print_json(in.args.value[0], stats);
-	print_header(in.args.value[0], stats);
-	print_requests(stats);
-	return 0;
+	return in.seconds ? watch(&in) : show_once(&in);
 }

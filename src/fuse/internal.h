@@ -75,11 +75,11 @@ void cairn_negotiate(struct cairn_session *session, struct fuse_conn_info *conn)
 
 /* stats.c: the figures of this moment. */
 struct cairn_ioc_stats;
-struct cairn_ioc_histogram;
+struct cairn_ioc_spread;
 void cairn_session_stats(struct cairn_session *session, struct cairn_ioc_stats *ret);
-/* -ENXIO where there is no such histogram, -EPROTO for a version that is not ours. */
-int cairn_session_histogram(struct cairn_session *session, const struct cairn_ioc_histogram *which,
-			    struct cairn_ioc_histogram *ret);
+/* -ENXIO where there is no such distribution, -EPROTO for a version that is not ours. */
+int cairn_session_spread(struct cairn_session *session, const struct cairn_ioc_spread *which,
+			 struct cairn_ioc_spread *ret);
 
 /* Owners: what the kernel is shown, and what it may ask to be stored. */
 void cairn_show_attr(const struct cairn_session *session, const struct cairn_attr *attr,

@@ -483,17 +483,17 @@ static void reply_stats(fuse_req_t req)
 	fuse_reply_ioctl(req, 0, &stats, sizeof(stats));
 }
 
-static void reply_histogram(fuse_req_t req, const void *in)
+static void reply_spread(fuse_req_t req, const void *in)
 {
-	struct cairn_ioc_histogram which, histogram;
+	struct cairn_ioc_spread which, spread;
 	int r;
 
 	memcpy(&which, in, sizeof(which));
-	r = cairn_session_histogram(session_of(req), &which, &histogram);
+	r = cairn_session_spread(session_of(req), &which, &spread);
 	if (r < 0)
 		reply_result(req, r);
 	else
-		fuse_reply_ioctl(req, 0, &histogram, sizeof(histogram));
+		fuse_reply_ioctl(req, 0, &spread, sizeof(spread));
 }
 
 /* What a mount does is the business of those who could look into its process, too. */
@@ -508,7 +508,7 @@ static bool may_ask_stats(fuse_req_t req)
 static bool is_question(fuse_ino_t ino, unsigned int cmd, unsigned int flags, size_t in_size,
 			size_t out_size)
 {
-	if (cmd != CAIRN_IOC_INFO && cmd != CAIRN_IOC_STATS && cmd != CAIRN_IOC_HISTOGRAM)
+	if (cmd != CAIRN_IOC_INFO && cmd != CAIRN_IOC_STATS && cmd != CAIRN_IOC_SPREAD)
 		return false;
 	return ino == FUSE_ROOT_ID && !(flags & FUSE_IOCTL_UNRESTRICTED) &&
 	       out_size >= _IOC_SIZE(cmd) &&
@@ -524,7 +524,7 @@ static void answer_question(fuse_req_t req, unsigned int cmd, const void *in)
 	else if (cmd == CAIRN_IOC_STATS)
 		reply_stats(req);
 	else
-		reply_histogram(req, in);
+		reply_spread(req, in);
 }
 
 static void op_ioctl(fuse_req_t req, _unused_ fuse_ino_t ino)

@@ -5,8 +5,7 @@
  * answers: figures may be added without a new version. The layout itself has a version; a mount
  * that has none of this answers ENOTTY.
  *
- * A name is "group.figure". Durations are nanoseconds and sizes bytes; figures only grow from the
- * mount on, unless they are levels of this moment. */
+ * A name is "group.figure". Durations are nanoseconds and sizes bytes. */
 #pragma once
 
 #include <stdint.h>
@@ -14,13 +13,14 @@
 
 #include "util/histogram.h"
 
-#define CAIRN_STATS_VERSION    1U
-#define CAIRN_STATS_MAX        192U
-#define CAIRN_STATS_NAME_MAX   48U /* bytes with the NUL */
-#define CAIRN_STATS_HISTOGRAMS 64U /* at most so many */
+#define CAIRN_STATS_VERSION  1U
+#define CAIRN_STATS_MAX      192U
+#define CAIRN_STATS_NAME_MAX 44U /* bytes with the NUL */
+#define CAIRN_STATS_SPREADS  64U /* at most so many */
 
 struct cairn_stat {
 	char name[CAIRN_STATS_NAME_MAX];
+	uint32_t is_level; /* how it is at this moment; otherwise it grew from 0 since the mount */
 	uint64_t value;
 };
 
@@ -32,13 +32,14 @@ struct cairn_ioc_stats {
 };
 #define CAIRN_IOC_STATS _IOR('c', 2, struct cairn_ioc_stats)
 
-/* The histogram number `index`, which the caller sets together with the version; -ENXIO behind the
- * last one. */
-struct cairn_ioc_histogram {
+/* The distribution number `index`, which the caller sets together with the version; -ENXIO behind
+ * the last one. */
+struct cairn_ioc_spread {
 	uint32_t version;
 	uint32_t index;
 	char name[CAIRN_STATS_NAME_MAX];
+	uint32_t unused;
 	uint64_t begun; /* with those that are not in the distribution yet */
 	struct cairn_distribution values;
 };
-#define CAIRN_IOC_HISTOGRAM _IOWR('c', 3, struct cairn_ioc_histogram)
+#define CAIRN_IOC_SPREAD _IOWR('c', 3, struct cairn_ioc_spread)

@@ -30,54 +30,39 @@ static int ask_info(int fd, void *ret)
 	return 0;
 }
 
-/* The other side may be anyone who calls himself cairnfs: a name goes to a terminal. */
-static bool is_name(char name[CAIRN_STATS_NAME_MAX])
+static int ask_figures(int fd, struct cairn_mount_stats *stats)
 {
-	static const char of[] = "abcdefghijklmnopqrstuvwxyz0123456789_.";
-	size_t len;
+	struct cairn_ioc_stats answer = { 0 };
 
-	name[CAIRN_STATS_NAME_MAX - 1] = '\0';
-	len = strlen(name);
-	return len > 0 && strspn(name, of) == len;
+	if (ioctl(fd, CAIRN_IOC_STATS, &answer) < 0)
+		return -errno;
+	return cairn_mount_stats_figures(stats, &answer);
 }
 
-static int ask_histogram(int fd, unsigned int index, struct cairn_ioc_histogram *ret)
+/* -ENXIO behind the last one. */
+static int ask_spread(int fd, unsigned int index, struct cairn_mount_stats *stats)
 {
-	ret->version = CAIRN_STATS_VERSION;
-	ret->index = index;
-	if (ioctl(fd, CAIRN_IOC_HISTOGRAM, ret) < 0)
-		return -errno;
-	return ret->version == CAIRN_STATS_VERSION && is_name(ret->name) ? 0 : -EPROTO;
-}
+	struct cairn_ioc_spread answer = { .version = CAIRN_STATS_VERSION, .index = index };
 
-static int ask_figures(int fd, struct cairn_ioc_stats *ret)
-{
-	if (ioctl(fd, CAIRN_IOC_STATS, ret) < 0)
+	if (ioctl(fd, CAIRN_IOC_SPREAD, &answer) < 0)
 		return -errno;
-	if (ret->version != CAIRN_STATS_VERSION || ret->count > CAIRN_STATS_MAX)
-		return -EPROTO;
-	for (unsigned int i = 0; i < ret->count; i++)
-		if (!is_name(ret->stat[i].name))
-			return -EPROTO;
-	return 0;
+	return cairn_mount_stats_spread(stats, &answer);
 }
 
 static int ask_stats(int fd, void *ret)
 {
-	struct cairn_mount_stats *all = ret;
-	unsigned int *count = &all->histogram_count;
+	struct cairn_mount_stats *stats = ret;
 	int r;
 
-	r = ask_info(fd, &all->info);
+	r = ask_info(fd, &stats->info);
 	if (r < 0)
 		return r;
-	r = ask_figures(fd, &all->stats);
-	for (*count = 0; r == 0 && *count < CAIRN_STATS_HISTOGRAMS; (*count)++) {
-		r = ask_histogram(fd, *count, &all->histogram[*count]);
-		if (r == -ENXIO)
-			return 0;
-	}
-	/* Its ioctls are others, of another size. */
+	r = ask_figures(fd, stats);
+	for (unsigned int i = 0; r == 0; i++)
+		r = ask_spread(fd, i, stats);
+	if (r == -ENXIO)
+		return 0;
+	/* It answered the first question, but not this one: its others are not ours. */
 	return r == -ENOTTY ? -EPROTO : r;
 }
 

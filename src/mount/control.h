@@ -7,18 +7,10 @@
  * kernel lets nobody else in. */
 #pragma once
 
-#include "fuse/session.h"
-#include "fuse/stats.h"
+#include "mount/stats.h"
 
 int cairn_control_info(const char *directory, struct cairn_ioc_info *ret);
 
-struct cairn_mount_stats {
-	struct cairn_ioc_info info;
-	struct cairn_ioc_stats stats;
-	unsigned int histogram_count;
-	struct cairn_ioc_histogram histogram[CAIRN_STATS_HISTOGRAMS];
-};
-
 /* Besides these errors -EPROTO when the mount is served by a cairnfs whose statistics are not of
- * our version, or that has none. Names are words of a-z, 0-9 and '_' with '.' between them. */
+ * our version, or that has none. */
 int cairn_control_stats(const char *directory, struct cairn_mount_stats *ret);

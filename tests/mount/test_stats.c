@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -271,21 +272,283 @@ Test(stats, questions_that_are_none_of_ours_are_enotty)
 
 Test(stats, a_histogram_has_to_be_there_and_of_our_version)
 {
-	static struct cairn_ioc_histogram histogram;
+	static struct cairn_ioc_spread histogram;
 	int root = must(open(".", O_RDONLY));
 
 	histogram.version = CAIRN_STATS_VERSION;
-	must(ioctl(root, CAIRN_IOC_HISTOGRAM, &histogram));
+	must(ioctl(root, CAIRN_IOC_SPREAD, &histogram));
 	cr_expect(histogram.name[0]);
-	histogram.index = CAIRN_STATS_HISTOGRAMS;
-	fails_with(ENXIO, ioctl(root, CAIRN_IOC_HISTOGRAM, &histogram));
+	histogram.index = CAIRN_STATS_SPREADS;
+	fails_with(ENXIO, ioctl(root, CAIRN_IOC_SPREAD, &histogram));
 	histogram.index = UINT32_MAX;
-	fails_with(ENXIO, ioctl(root, CAIRN_IOC_HISTOGRAM, &histogram));
+	fails_with(ENXIO, ioctl(root, CAIRN_IOC_SPREAD, &histogram));
 	histogram.index = 0;
 	histogram.version = CAIRN_STATS_VERSION + 1;
-	fails_with(EPROTO, ioctl(root, CAIRN_IOC_HISTOGRAM, &histogram));
+	fails_with(EPROTO, ioctl(root, CAIRN_IOC_SPREAD, &histogram));
 	must(close(root));
 }
+
+/* More figures. */
+
+static json_int_t figure(const char *group, const char *name, const char *field)
+{
+	json_t *root = read_stats();
+	json_int_t n = number_of(root, group, name, field);
+
+	json_decref(root);
+	return n;
+}
+
+Test(stats, bytes_read_and_written_are_those_of_files)
+{
+	unsigned char *data = new_pattern(300000, 1);
+
+	must(put_bytes("f", data, 300000));
+	cr_expect_eq(figure("data", "written", NULL), 300000);
+	fx_remount();
+	must(read_through("f"));
+	cr_expect_eq(figure("data", "written", NULL), 0);
+	cr_expect_eq(figure("data", "read", NULL), 300000);
+	must(read_through("f"));
+	cr_expect_eq(figure("data", "read", NULL), 300000, "from the kernel's cache");
+	free(data);
+}
+
+Test(stats, an_fsync_is_a_commit_and_a_sync)
+{
+	json_int_t commits, syncs;
+
+	must(put_text("f", "x"));
+	commits = figure("writer", "commit", "count");
+	syncs = figure("writer", "sync", "count");
+	must(sync_file("f"));
+	cr_expect_gt(figure("writer", "commit", "count"), commits);
+	cr_expect_gt(figure("writer", "sync", "count"), syncs);
+	cr_expect_eq(figure("writer", "sync_callers", NULL), 1);
+	cr_expect_gt(figure("store", "wal_size", NULL), 0);
+	cr_expect_gt(figure("store", "write_statements", NULL), 0);
+}
+
+Test(stats, a_file_made_anew_is_found_in_core)
+{
+	json_int_t absent = figure("cache", "entries_absent", NULL);
+
+	must(put_text("f", "x"));
+	cr_expect_gt(figure("cache", "entries_absent", NULL), absent);
+	cr_expect_gt(figure("cache", "inode_hits", NULL), 0);
+	cr_expect_geq(figure("cache", "pinned", NULL), 1);
+	cr_expect_gt(figure("readers", "open", NULL), 0);
+}
+
+/* Another process that holds the write lock until `release` is closed. */
+static pid_t hold_write_lock(int *ret_release)
+{
+	int ready[2], release[2];
+	sqlite3 *db;
+	char byte;
+	pid_t pid;
+
+	must(pipe2(ready, O_CLOEXEC));
+	must(pipe2(release, O_CLOEXEC));
+	pid = fx_fork();
+	if (pid == 0) {
+		close(release[1]);
+		if (sqlite3_open(fx.db, &db) != SQLITE_OK ||
+		    sqlite3_busy_timeout(db, 10000) != SQLITE_OK ||
+		    sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||
+		    write(ready[1], "", 1) != 1)
+			_exit(1);
+		_exit(read(release[0], &byte, 1) == 0 ? 0 : 1);
+	}
+	close(ready[1]);
+	close(release[0]);
+	cr_assert_eq(read(ready[0], &byte, 1), 1, "the other process got no lock");
+	close(ready[0]);
+	*ret_release = release[1];
+	return pid;
+}
+
+Test(stats, waiting_for_the_lock_of_another_process_is_told_while_it_lasts)
+{
+	pid_t holder, waiter;
+	int release;
+
+	must(put_text("f", "x"));
+	must(sync_file("f"));
+	cr_expect_eq(figure("store", "busy_retries", NULL), 0);
+	holder = hold_write_lock(&release);
+	must(put_text("g", "x"));
+	waiter = fx_fork();
+	if (waiter == 0) {
+		close(release);
+		_exit(sync_file("g") < 0);
+	}
+	while (figure("store", "busy_retries", NULL) < 3)
+		tick();
+	cr_expect_gt(figure("store", "busy_time", NULL), 1000000);
+	cr_expect_eq(figure("requests", "fsync", "under_way"), 1);
+	cr_expect_eq(figure("writer", "commit", "under_way"), 1);
+	cr_expect_gt(figure("writer", "dirty_bytes", NULL), 0);
+	must(close(release));
+	cr_assert_eq(fx_wait(holder), 0);
+	cr_assert_eq(fx_wait(waiter), 0);
+	cr_expect_eq(figure("requests", "fsync", "under_way"), 0);
+	cr_expect_eq(figure("writer", "commit", "under_way"), 0);
+}
+
+/* Watching. */
+
+/* Starts `cairnfs stats --watch --json`; its lines arrive at the stream. */
+static pid_t start_watching(FILE **ret)
+{
+	int ends[2];
+	pid_t pid;
+
+	must(pipe2(ends, O_CLOEXEC));
+	pid = fx_fork();
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		if (chdir("/") < 0)
+			_exit(127);
+		execl(fx_binary(), "cairnfs", "stats", "--watch", "--json", fx.mnt, NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	*ret = fdopen(ends[0], "r");
+	cr_assert(*ret);
+	return pid;
+}
+
+static json_t *next_line(FILE *from)
+{
+	char *line = NULL;
+	size_t size = 0;
+	json_t *root;
+
+	cr_assert_gt(getline(&line, &size, from), 0, "no line came");
+	root = json_loads(line, 0, NULL);
+	cr_assert(root, "not JSON: %s", line);
+	free(line);
+	return root;
+}
+
+Test(stats, watching_tells_what_happened_in_between)
+{
+	json_int_t made = 0;
+	json_t *root;
+	FILE *lines;
+	pid_t pid;
+
+	must(mkdir("before", 0755));
+	pid = start_watching(&lines);
+	json_decref(next_line(lines));
+	must(make_directories(5));
+	for (int i = 0; i < 3; i++) {
+		root = next_line(lines);
+		made += number_of(root, "requests", "mkdir", "count");
+		cr_expect_gt(number_of(root, "process", "uptime", NULL), 0);
+		cr_expect_gt(number_of(root, "process", "resident", NULL), 1 << 20);
+		json_decref(root);
+	}
+	cr_expect_eq(made, 5);
+	must(kill(pid, SIGINT));
+	cr_expect_eq(fx_wait(pid), 128 + SIGINT);
+	fclose(lines);
+}
+
+Test(stats, watching_does_not_keep_the_mount_and_ends_with_it)
+{
+	FILE *lines;
+	pid_t pid;
+	char *line = NULL;
+	size_t size = 0;
+
+	pid = start_watching(&lines);
+	json_decref(next_line(lines));
+	fx_umount();
+	while (getline(&line, &size, lines) > 0)
+		;
+	free(line);
+	fclose(lines);
+	cr_expect_eq(fx_wait(pid), 1);
+}
+
+Test(stats, an_interval_that_is_none_is_refused)
+{
+	static const char *const wrong[] = { "0", "-1", "x", "1.5", "", "86401" };
+	char option[32];
+	struct output o;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		snprintf(option, sizeof(option), "--watch=%s", wrong[i]);
+		fx_cairnfs(&o, "stats", option, fx.mnt);
+		cr_expect_eq(o.status, 2, "%s: status %d", option, o.status);
+		cr_expect(strstr(o.err, "--watch takes"), "%s: %s", option, o.err);
+	}
+}
+
+/* Other versions, and what is none of ours. */
+
+static pid_t start_stranger(const char *how)
+{
+	char *program = getenv("CAIRNFS_STRANGER");
+	int ends[2];
+	char byte;
+	pid_t pid;
+
+	cr_assert(program, "CAIRNFS_STRANGER does not name tests/mount/stranger");
+	must(pipe2(ends, O_CLOEXEC));
+	pid = fx_fork();
+	if (pid == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		execl(program, "stranger", fx.mnt, how, NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	cr_assert_eq(read(ends[0], &byte, 1), 1, "it did not mount");
+	close(ends[0]);
+	return pid;
+}
+
+static void expect_refusal_of(const char *how, const char *words)
+{
+	pid_t pid = start_stranger(how);
+
+	expect_refusal(fx.mnt, words);
+	fx_detach();
+	kill(pid, SIGKILL);
+	fx_wait(pid);
+}
+
+static void setup_stranger(void)
+{
+	fx_need_cairnfs();
+	fx_prepare();
+}
+
+TestSuite(stranger, .init = setup_stranger, .fini = fx_teardown, .timeout = 60);
+
+Test(stranger, a_cairnfs_without_statistics_is_another_version)
+{
+	expect_refusal_of("older", "another version");
+}
+
+Test(stranger, a_cairnfs_with_other_statistics_is_another_version)
+{
+	expect_refusal_of("newer", "another version");
+}
+
+Test(stranger, nonsense_is_another_version)
+{
+	expect_refusal_of("nonsense", "another version");
+}
+
+Test(stranger, one_that_does_not_answer_is_not_waited_for)
+{
+	expect_refusal_of("silent", "does not answer");
+}
+
+/* Who may ask. */
 
 static int ask_raw(unsigned long question)
 {
@@ -304,7 +567,7 @@ Test(stats_root, users_whom_the_mount_lets_in_may_not_ask)
 	fx_mount("allow_other");
 	must_as(BOB, ask_raw(CAIRN_IOC_INFO));
 	fails_as(BOB, EACCES, ask_raw(CAIRN_IOC_STATS));
-	fails_as(BOB, EACCES, ask_raw(CAIRN_IOC_HISTOGRAM));
+	fails_as(BOB, EACCES, ask_raw(CAIRN_IOC_SPREAD));
 	must(ask_raw(CAIRN_IOC_STATS));
 }
 
