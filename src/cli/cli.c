@@ -99,15 +99,25 @@ int cairn_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 	return argp_parse(argp, argc, argv, ARGP_NO_HELP, NULL, input) == 0 ? 0 : CAIRN_EXIT_USAGE;
 }
 
-int cairn_cli_print_json(json_t *root)
+static int print_json(json_t *root, size_t flags)
 {
-	_cleanup_(cairn_freep) char *text = json_dumps(root, JSON_INDENT(2));
+	_cleanup_(cairn_freep) char *text = json_dumps(root, flags);
 
 	json_decref(root);
 	if (!text)
 		return cairn_cli_fail("out of memory");
 	puts(text);
 	return 0;
+}
+
+int cairn_cli_print_json(json_t *root)
+{
+	return print_json(root, JSON_INDENT(2));
+}
+
+int cairn_cli_print_json_line(json_t *root)
+{
+	return print_json(root, JSON_COMPACT);
 }
 
 void cairn_cli_user_name(uid_t uid, char ret_name[CAIRN_USER_NAME_MAX])

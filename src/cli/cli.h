@@ -23,6 +23,7 @@ int cairn_cmd_umount(int argc, char **argv);
 int cairn_cmd_info(int argc, char **argv);
 int cairn_cmd_check(int argc, char **argv);
 int cairn_cmd_list(int argc, char **argv);
+int cairn_cmd_stats(int argc, char **argv);
 
 /* `cairnfs WORKSPACE DIR [-o OPTION,...]`, as mount(8) calls it by way of mount.fuse3(8). */
 int cairn_cmd_mount_direct(int argc, char **argv);
@@ -60,8 +61,10 @@ error_t cairn_cli_parse_common(int key, char *arg, struct argp_state *state,
 /* Parses; errors are printed, one line each. 0, or CAIRN_EXIT_USAGE. --help and --version exit. */
 int cairn_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
-/* Prints `root` to standard output and frees it. The value is an exit status. */
+/* Prints `root` to standard output, indented or on one line, and frees it. The value is an exit
+ * status. */
 int cairn_cli_print_json(json_t *root);
+int cairn_cli_print_json_line(json_t *root);
 
 /* The name of a user, or the number where it has none. */
 #define CAIRN_USER_NAME_MAX 64

@@ -11,8 +11,9 @@ struct command {
 };
 
 static const struct command command_table[] = {
-	{ "init", cairn_cmd_init }, { "mount", cairn_cmd_mount }, { "umount", cairn_cmd_umount },
-	{ "info", cairn_cmd_info }, { "list", cairn_cmd_list },   { "check", cairn_cmd_check },
+	{ "init", cairn_cmd_init },   { "mount", cairn_cmd_mount }, { "umount", cairn_cmd_umount },
+	{ "info", cairn_cmd_info },   { "list", cairn_cmd_list },   { "check", cairn_cmd_check },
+	{ "stats", cairn_cmd_stats },
 };
 
 static const char main_doc[] =
@@ -23,6 +24,7 @@ static const char main_doc[] =
 	"  cairnfs umount DIR                write what is left and unmount it\n"
 	"  cairnfs info WORKSPACE            what is in it and who has it mounted\n"
 	"  cairnfs list                      live mounts\n"
+	"  cairnfs stats DIR                 what a mount has done so far\n"
 	"  cairnfs check WORKSPACE           look for damage, and --repair it\n"
 	"\n"
 	"WORKSPACE is a path, or an id that stands for .agentfs/ID.db below the working "

@@ -16,7 +16,8 @@ static int core_init(struct cairn_core *core)
 {
 	int r;
 
-	r = cairn_rwlock_init(&core->gate, CAIRN_LOCK_GATE, 0);
+	r = cairn_stats_init(&core->stats, &cairn_core_stats_names);
+	r = r ?: cairn_rwlock_init(&core->gate, CAIRN_LOCK_GATE, 0);
 	r = r ?: batch_init(&core->batch[0]) ?: batch_init(&core->batch[1]);
 	r = r ?: cairn_icache_init(&core->icache);
 	r = r ?: cairn_listings_init(&core->listings);
@@ -39,6 +40,7 @@ static void core_free(struct cairn_core *core)
 	for (int i = 0; i < 2; i++)
 		cairn_mutex_destroy(&core->batch[i].lock);
 	cairn_rwlock_destroy(&core->gate);
+	cairn_stats_destroy(&core->stats);
 	core->store->ops->close(core->store);
 	free(core);
 }

@@ -150,6 +150,15 @@ int cairn_core_setxattr(struct cairn_core *core, uint64_t ino, const char *name,
 ssize_t cairn_core_listxattr(struct cairn_core *core, uint64_t ino, char *buf, size_t size);
 int cairn_core_removexattr(struct cairn_core *core, uint64_t ino, const char *name);
 
+/* What the core, and the store below it, have counted since they were opened; the second is NULL
+ * for a store that does not count. */
+const struct cairn_stats *cairn_core_stats(const struct cairn_core *core);
+const struct cairn_stats *cairn_core_store_stats(const struct cairn_core *core);
+/* Calls `fn` for each level of this moment: what is in memory, waits or is in use. No lock is held
+ * meanwhile, and no two levels need be of the same instant. */
+typedef void (*cairn_level_fn)(void *arg, const char *name, uint64_t value);
+void cairn_core_levels(struct cairn_core *core, cairn_level_fn fn, void *arg);
+
 /* Block counts of the quota, or of the disk below where there is none; no scan. `disk` is what
  * statvfs(3) says of the file system that holds the workspace. */
 int cairn_core_statfs(struct cairn_core *core, const struct statvfs *disk, struct statvfs *ret);

@@ -48,6 +48,7 @@ static int find_stored(struct cairn_core *core, const struct cairn_inode *dir, c
 
 	if (dir->fresh)
 		return -ENOENT;
+	cairn_stats_count(&core->stats, CAIRN_COUNT_ENTRY_STORED, 1);
 	r = cairn_reading(&core->readers, &reading);
 	if (r < 0)
 		return r;
@@ -74,6 +75,7 @@ int cairn_dentry_find(struct cairn_core *core, const struct cairn_inode *dir, co
 
 	if (!entry)
 		return find_stored(core, dir, name, len, ret);
+	cairn_stats_count(&core->stats, CAIRN_COUNT_ENTRY_BATCHED, 1);
 	if (!entry->ino)
 		return -ENOENT;
 	*ret = (struct cairn_dentry){

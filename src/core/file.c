@@ -43,8 +43,10 @@ ssize_t cairn_core_read(struct cairn_core *core, uint64_t ino, void *buf, size_t
 {
 	ssize_t n = read_view(core, ino, buf, size, offset);
 
-	if (n >= 0)
+	if (n >= 0) {
 		cairn_atime_read(core, ino);
+		cairn_stats_count(&core->stats, CAIRN_COUNT_READ_BYTES, (uint64_t)n);
+	}
 	return n;
 }
 
@@ -108,6 +110,7 @@ int cairn_core_write(struct cairn_core *core, const struct cairn_caller *caller,
 	r = cairn_data_write(&op, inode, buf, size, offset);
 	if (r < 0)
 		return r;
+	cairn_stats_count(&core->stats, CAIRN_COUNT_WRITTEN_BYTES, size);
 	cairn_attr_touch(inode, &op.now);
 	cairn_attr_drop_setid(inode, caller);
 	return sync ? cairn_op_finish_sync(&op) : cairn_op_finish(&op);

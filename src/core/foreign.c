@@ -48,6 +48,7 @@ void cairn_foreign_react(struct cairn_core *core)
 	struct cairn_inode **used;
 	size_t count;
 
+	cairn_stats_count(&core->stats, CAIRN_COUNT_DROPPED, 1);
 	atomic_fetch_add(&core->commits, 1); /* what queries have said until now is old */
 	cairn_icache_drop_idle(core);
 	if (cairn_icache_used(core, &used, &count) == 0) {

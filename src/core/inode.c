@@ -302,12 +302,19 @@ static int insert_and_load(struct cairn_core *core, uint64_t ino,
 	return 0;
 }
 
+static void count_use(struct cairn_core *core, const struct cairn_inode *found)
+{
+	cairn_stats_count(&core->stats, found ? CAIRN_COUNT_INODE_FOUND : CAIRN_COUNT_INODE_MISSED,
+			  1);
+}
+
 int cairn_inode_get(struct cairn_core *core, uint64_t ino, const struct cairn_attr_hint *hint,
 		    struct cairn_inode **ret)
 {
 	cairn_mutex_lock(&core->icache.lock);
 	*ret = find_locked(&core->icache, ino);
 	cairn_mutex_unlock(&core->icache.lock);
+	count_use(core, *ret);
 	if (*ret)
 		return 0;
 	return insert_and_load(core, ino, hint, ret);
@@ -373,6 +380,7 @@ int cairn_inode_peek(struct cairn_core *core, uint64_t ino, const struct cairn_a
 	inode = find_locked(&core->icache, ino);
 	cairn_mutex_unlock(&core->icache.lock);
 
+	count_use(core, inode);
 	if (!inode && hint_holds(core, hint) && !needs_count(core, hint->attr) &&
 	    !S_ISLNK(hint->attr->mode)) {
 		*ret = *hint->attr;

@@ -11,6 +11,7 @@
 #include "core/lock.h"
 #include "core/pin.h"
 #include "core/readers.h"
+#include "core/stats.h"
 #include "core/writer.h"
 #include "util/macro.h"
 
@@ -36,6 +37,7 @@ struct cairn_core {
 	struct cairn_writer writer;
 
 	atomic_ulong used; /* bytes of the workspace after the last commit, for quota and statfs */
+	struct cairn_stats stats;
 };
 
 static inline size_t cairn_core_dirty(const struct cairn_core *core)

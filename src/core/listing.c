@@ -223,6 +223,7 @@ int cairn_listing_build(struct cairn_core *core, struct cairn_inode *dir)
 	}
 	listing->inode = dir;
 	dir->listing = listing;
+	cairn_stats_count(&core->stats, CAIRN_COUNT_LISTING_BUILT, 1);
 
 	cairn_mutex_lock(&core->listings.lock);
 	listing->counted = listing_bytes(listing);

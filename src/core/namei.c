@@ -21,6 +21,8 @@ int cairn_core_lookup(struct cairn_core *core, uint64_t parent, const char *name
 	if (r < 0)
 		return r;
 	r = cairn_dentry_peek(core, parent, name, len, true, &dentry);
+	if (r == -ENOENT)
+		cairn_stats_count(&core->stats, CAIRN_COUNT_ENTRY_ABSENT, 1);
 	if (r < 0)
 		return r == -ESTALE ? -ENOENT : r;
 	hint = (struct cairn_attr_hint){

@@ -24,6 +24,9 @@ int cairn_op_begin(struct cairn_op *op, struct cairn_core *core, unsigned int fl
 	if (core->options.read_only)
 		return -EROFS;
 	if (!(flags & CAIRN_OP_ALWAYS) && must_wait(core, flags)) {
+		_cleanup_(cairn_timing_endp) struct cairn_timing timing =
+			cairn_timing_begin(&core->stats, CAIRN_SPREAD_THROTTLE);
+
 		r = cairn_writer_admit(core, flags & CAIRN_OP_NUMBERS);
 		if (r < 0)
 			return r;

@@ -122,6 +122,16 @@ bool cairn_pin_orphan(struct cairn_pins *pins, uint64_t ino)
 	return pin;
 }
 
+size_t cairn_pins_count(struct cairn_pins *pins)
+{
+	size_t count;
+
+	cairn_mutex_lock(&pins->lock);
+	count = HASH_COUNT(pins->table);
+	cairn_mutex_unlock(&pins->lock);
+	return count;
+}
+
 bool cairn_pins_have_orphans(struct cairn_pins *pins)
 {
 	bool have;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "store/store.h"
+#include "util/macro.h"
 
 int cairn_readers_init(struct cairn_readers *readers, struct cairn_store *store)
 {
@@ -28,12 +29,18 @@ int cairn_reading(struct cairn_readers *readers, struct cairn_reading *ret)
 	rests = readers->rests;
 	if (readers->idle_count > 0)
 		reader = readers->idle[--readers->idle_count];
+	readers->in_use++;
+	readers->in_use_peak = MAX(readers->in_use, readers->in_use_peak);
 	pthread_mutex_unlock(&readers->lock);
 
 	if (!reader) {
 		r = readers->store->ops->reader_open(readers->store, &reader);
-		if (r < 0)
+		if (r < 0) {
+			pthread_mutex_lock(&readers->lock);
+			readers->in_use--;
+			pthread_mutex_unlock(&readers->lock);
 			return r;
+		}
 	}
 	*ret = (struct cairn_reading){ .readers = readers, .reader = reader, .rests = rests };
 	return 0;
@@ -74,6 +81,7 @@ void cairn_readingp(struct cairn_reading *reading)
 	if (reading->rests != readers->rests)
 		readers->store->ops->reader_rest(reading->reader);
 	kept = push_locked(readers, reading->reader);
+	readers->in_use--;
 	pthread_mutex_unlock(&readers->lock);
 	if (!kept)
 		readers->store->ops->reader_close(reading->reader);

@@ -15,7 +15,8 @@ struct cairn_readers {
 	pthread_mutex_t lock;
 	struct cairn_reader **idle; /* a stack; guarded by lock */
 	size_t idle_count, idle_capacity;
-	unsigned long rests; /* how often all were to rest; guarded by lock */
+	unsigned long rests;        /* how often all were to rest; guarded by lock */
+	size_t in_use, in_use_peak; /* guarded by lock */
 };
 
 int cairn_readers_init(struct cairn_readers *readers, struct cairn_store *store);

@@ -146,6 +146,8 @@ static void report(struct cairn_core *core, int r)
 	struct cairn_writer *w = &core->writer;
 	int before = atomic_load(&w->trouble);
 
+	if (r < 0)
+		cairn_stats_count(&core->stats, CAIRN_COUNT_FAILURES, 1);
 	if (r < 0 && r != -EAGAIN && before != r)
 		cairn_err(core->log,
 			  "cannot write to the workspace: %s; changes are kept in memory "
@@ -205,6 +207,8 @@ static void set_committing(struct cairn_core *core, bool on)
 
 static int commit_until_done(struct cairn_core *core, struct cairn_batch *batch, bool leases)
 {
+	_cleanup_(cairn_timing_endp) struct cairn_timing timing =
+		cairn_timing_begin(&core->stats, CAIRN_SPREAD_COMMIT);
 	struct retry retry = { .since = cairn_mono_ns() };
 	int r;
 
@@ -253,6 +257,7 @@ static int commit_running(struct cairn_core *core, bool leases)
 			cairn_flush_drop(core, batch);
 			return r;
 		}
+		cairn_stats_committed(core, batch);
 		atomic_fetch_add(&core->commits, 1);
 		refresh_space(
 			core); /* who waits for space that a deletion frees looks at it next */
@@ -272,6 +277,7 @@ static int commit_running(struct cairn_core *core, bool leases)
 
 static int sync_until_done(struct cairn_core *core)
 {
+	struct cairn_timing timing = cairn_timing_begin(&core->stats, CAIRN_SPREAD_SYNC);
 	struct retry retry = { .since = cairn_mono_ns() };
 	struct cairn_writer *w = &core->writer;
 	uint64_t seq;
@@ -286,6 +292,7 @@ static int sync_until_done(struct cairn_core *core)
 		if (r < 0)
 			cairn_readers_rest(&core->readers); /* the next may be a checkpoint */
 	} while (r < 0 && retry_later(core, &retry, r));
+	cairn_timing_endp(&timing); /* before those who waited for it hear of it */
 	if (r == 0)
 		note_done(core, &w->synced, seq);
 	return r;
@@ -518,6 +525,8 @@ int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
 	uint64_t failures;
 	int r = 0;
 
+	if (sync)
+		cairn_stats_count(&core->stats, CAIRN_COUNT_SYNC_CALLERS, 1);
 	cairn_lock_expect_none();
 	say_waiting(core);
 	cairn_mutex_lock(&w->lock);

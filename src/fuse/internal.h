@@ -8,6 +8,7 @@
 
 #include "core/core.h"
 #include "fuse/loop.h"
+#include "fuse/requests.h"
 #include "fuse/session.h"
 
 struct cairn_notifier {
@@ -33,6 +34,8 @@ struct cairn_session {
 	bool xattr;      /* extended attributes are served */
 	bool epochs;     /* the kernel can drop all its entries at once */
 	struct cairn_notifier notifier;
+	struct cairn_stats requests;
+	uint64_t since; /* when it was opened, monotonic ns */
 	uid_t mounter_uid;
 	gid_t mounter_gid;
 
@@ -70,6 +73,14 @@ extern const struct fuse_lowlevel_ops cairn_fuse_ops;
 
 /* The init callback's work: which of the kernel's features are used. */
 void cairn_negotiate(struct cairn_session *session, struct fuse_conn_info *conn);
+
+/* stats.c: the figures of this moment. */
+struct cairn_ioc_stats;
+struct cairn_ioc_spread;
+void cairn_session_stats(struct cairn_session *session, struct cairn_ioc_stats *ret);
+/* -ENXIO where there is no such distribution, -EPROTO for a version that is not ours. */
+int cairn_session_spread(struct cairn_session *session, const struct cairn_ioc_spread *which,
+			 struct cairn_ioc_spread *ret);
 
 /* Owners: what the kernel is shown, and what it may ask to be stored. */
 void cairn_show_attr(const struct cairn_session *session, const struct cairn_attr *attr,

@@ -19,6 +19,7 @@ static void session_free(struct cairn_session *session)
 	cairn_loop_destroy(&session->loop);
 	pthread_cond_destroy(&session->notifier.wake);
 	pthread_mutex_destroy(&session->notifier.lock);
+	cairn_stats_destroy(&session->requests);
 	free(session->workspace);
 	free(session->directory);
 	free(session);
@@ -105,7 +106,8 @@ static int session_init(struct cairn_session *session, const char *workspace, co
 	session->disk_fd = open(workspace, O_PATH | O_CLOEXEC);
 	if (!session->workspace || !session->directory || session->disk_fd < 0)
 		return -errno;
-	return 0;
+	session->since = cairn_mono_ns();
+	return cairn_stats_init(&session->requests, &cairn_request_names);
 }
 
 static void held_up(void *arg)

@@ -156,21 +156,31 @@ bool cairn_mount_is_ours(const struct cairn_mount_entry *entry)
 	return strcmp(entry->type, CAIRN_FS_TYPE) == 0;
 }
 
-int cairn_mount_owner(const struct cairn_mount_entry *entry, uid_t *ret)
+/* A number of the options, which all FUSE mounts have. */
+static int id_option(const struct cairn_mount_entry *entry, const char *key, uint32_t *ret)
 {
-	static const char key[] = ",user_id=";
 	const char *at = strstr(entry->options, key);
 	char digits[16] = "";
-	uint64_t uid;
+	uint64_t id;
 	int r;
 
 	if (!at)
 		return -ENOENT;
 	at += strlen(key);
 	strncat(digits, at, MIN(strcspn(at, ","), sizeof(digits) - 1));
-	r = cairn_number_parse(digits, 0, UINT32_MAX, &uid);
+	r = cairn_number_parse(digits, 0, UINT32_MAX, &id);
 	if (r < 0)
 		return r;
-	*ret = (uid_t)uid;
+	*ret = (uint32_t)id;
 	return 0;
+}
+
+int cairn_mount_owner(const struct cairn_mount_entry *entry, uid_t *ret)
+{
+	return id_option(entry, ",user_id=", ret);
+}
+
+int cairn_mount_group(const struct cairn_mount_entry *entry, gid_t *ret)
+{
+	return id_option(entry, ",group_id=", ret);
 }

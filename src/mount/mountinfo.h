@@ -32,5 +32,7 @@ const struct cairn_mount_entry *cairn_mount_table_find(const struct cairn_mount_
 
 bool cairn_mount_is_ours(const struct cairn_mount_entry *entry);
 
-/* The user who mounted, from the option user_id of every FUSE mount; -ENOENT if it is not there. */
+/* The user who mounted, and the group, from the options user_id and group_id of every FUSE mount;
+ * -ENOENT if they are not there. */
 int cairn_mount_owner(const struct cairn_mount_entry *entry, uid_t *ret);
+int cairn_mount_group(const struct cairn_mount_entry *entry, gid_t *ret);

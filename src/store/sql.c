@@ -8,13 +8,36 @@
 #include "util/clock.h"
 #include "util/utf8.h"
 
-/* The pauses between two rounds of a lock error: from 1 ms to 128 ms. */
-#define BACKOFF_MIN_NS    1000000L
+/* The pauses between two attempts at a lock: from 1 ms to 128 ms. */
+#define BACKOFF_MIN_NS    UINT64_C(1000000)
 #define BACKOFF_DOUBLINGS 7U
 
 /* No value we read or write is longer than a chunk; what is longer in a file is refused by SQLite
  * before it is loaded. */
 #define VALUE_MAX ((int)(2 * CAIRN_CHUNK_MAX))
+
+const struct cairn_stats_names cairn_sql_stats_names = {
+	.counter =
+		(const char *const[]){
+			[CAIRN_SQL_READS] = "store.read_statements",
+			[CAIRN_SQL_ROWS] = "store.rows_read",
+			[CAIRN_SQL_WRITES] = "store.write_statements",
+			[CAIRN_SQL_BUSY_RETRIES] = "store.busy_retries",
+			[CAIRN_SQL_BUSY_TIME] = "store.busy_time",
+		},
+	.counter_count = CAIRN_SQL_COUNTERS,
+	.spread =
+		(const char *const[]){
+			[CAIRN_SQL_CHECKPOINT] = "store.checkpoint",
+		},
+	.spread_count = CAIRN_SQL_SPREADS,
+};
+
+static void count(const struct cairn_sql *sql, unsigned int counter, uint64_t n)
+{
+	if (sql->stats)
+		cairn_stats_count(sql->stats, counter, n);
+}
 
 static bool is_lock_error(int rc)
 {
@@ -83,18 +106,43 @@ int cairn_sql_failed(struct cairn_sql *sql, int rc, const char *what)
 	return r;
 }
 
-/* True after a pause when the call that said `rc` is to be tried again. The pauses double, and
- * half of each is chance, so that two waiting processes do not meet again. */
+/* The pause after attempt number `round`, at most `max`. They double, and half of each is chance,
+ * so that two waiting processes do not meet again. */
+static void pause_for_lock(const struct cairn_sql *sql, unsigned int round, uint64_t max)
+{
+	uint64_t before = cairn_mono_ns(), ns = BACKOFF_MIN_NS << MIN(round, BACKOFF_DOUBLINGS);
+	struct timespec ts = { 0 };
+
+	ts.tv_nsec = (long)MIN(ns / 2 + before % (ns / 2), max);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	count(sql, CAIRN_SQL_BUSY_RETRIES, 1);
+	count(sql, CAIRN_SQL_BUSY_TIME, cairn_mono_ns() - before);
+}
+
+/* SQLite's busy handler, called with the number of calls before it for the same lock: true to try
+ * again, until the busy timeout has passed. (Its own does not tell how long it waited.) */
+static int wait_for_lock(void *arg, int calls)
+{
+	struct cairn_sql *sql = arg;
+	uint64_t timeout = UINT64_C(1000000) * sql->busy_timeout_ms, waited;
+
+	if (calls == 0)
+		sql->busy_since = cairn_mono_ns();
+	waited = cairn_mono_ns() - sql->busy_since;
+	if (waited >= timeout)
+		return false;
+	if (sql->on_busy)
+		sql->on_busy(sql->on_busy_arg);
+	pause_for_lock(sql, (unsigned int)calls, timeout - waited);
+	return true;
+}
+
+/* True after a pause when the call that said `rc` is to be tried again. */
 static bool wait_for_retry(struct cairn_sql *sql, int rc, unsigned int *round)
 {
-	struct timespec ts = { 0 };
-	long ns;
-
 	if (!is_lock_error(rc) || *round >= sql->busy_rounds)
 		return false;
-	ns = BACKOFF_MIN_NS << MIN(*round, BACKOFF_DOUBLINGS);
-	ts.tv_nsec = ns / 2 + (long)(cairn_mono_ns() % (uint64_t)(ns / 2));
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	pause_for_lock(sql, *round, UINT64_MAX);
 	(*round)++;
 	return true;
 }
@@ -171,7 +219,12 @@ static int distrust_schema(sqlite3 *db)
 int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 		   const struct cairn_log *log)
 {
-	struct cairn_sql sql = { .log = log };
+	struct cairn_sql sql = {
+		.busy_timeout_ms = target->busy_timeout_ms,
+		.read_only = target->read_only,
+		.stats = target->stats,
+		.log = log,
+	};
 	int flags, rc, r;
 
 	flags = target->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
@@ -183,7 +236,7 @@ int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 	if (rc == SQLITE_OK)
 		rc = sqlite3_extended_result_codes(sql.db, 1);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_busy_timeout(sql.db, (int)MIN(target->busy_timeout_ms, 1U << 30));
+		rc = sqlite3_busy_handler(sql.db, wait_for_lock, ret);
 	if (rc == SQLITE_OK)
 		rc = distrust_schema(sql.db);
 	/* Checkpoints are made in one place, see sqlite_wal.c. */
@@ -371,12 +424,12 @@ int cairn_query_step(struct cairn_query *q)
 	for (;;) {
 		rc = sqlite3_step(q->stmt);
 		if (rc == SQLITE_ROW) {
-			q->has_row = true;
+			q->rows++;
 			return 1;
 		}
 		if (rc == SQLITE_DONE)
 			return 0;
-		if (q->has_row || !wait_for_retry(q->sql, rc, &round))
+		if (q->rows > 0 || !wait_for_retry(q->sql, rc, &round))
 			break;
 		sqlite3_reset(q->stmt); /* a stale snapshot ends here */
 	}
@@ -402,6 +455,9 @@ void cairn_query_endp(struct cairn_query *q)
 	}
 	if (!q->stmt)
 		return;
+	count(q->sql, q->sql->read_only ? CAIRN_SQL_READS : CAIRN_SQL_WRITES, 1);
+	if (q->sql->read_only && q->rows > 0)
+		count(q->sql, CAIRN_SQL_ROWS, q->rows);
 	sqlite3_reset(q->stmt);
 	sqlite3_clear_bindings(q->stmt);
 }

@@ -21,6 +21,7 @@
 
 #include "util/log.h"
 #include "util/macro.h"
+#include "util/stats.h"
 
 struct cairn_sql {
 	sqlite3 *db;
@@ -32,8 +33,31 @@ struct cairn_sql {
 	/* How often a lock error is retried after the busy timeout has passed, each time with the
 	 * whole timeout again and a pause before it. */
 	unsigned int busy_rounds;
+	unsigned int busy_timeout_ms;
+	uint64_t busy_since; /* when SQLite's present wait for a lock began, monotonic ns */
+	/* Called at each look at a lock that is waited for. May be NULL; must not use this
+	 * connection. */
+	void (*on_busy)(void *arg);
+	void *on_busy_arg;
+	bool read_only;
+	struct cairn_stats *stats;   /* may be NULL */
 	const struct cairn_log *log; /* may be NULL */
 };
+
+/* What connections count, all of a store together. */
+enum {
+	CAIRN_SQL_READS,        /* statements run by connections that only read */
+	CAIRN_SQL_ROWS,         /* rows that they delivered */
+	CAIRN_SQL_WRITES,       /* statements run by connections that may write */
+	CAIRN_SQL_BUSY_RETRIES, /* how often a lock was found taken, waited for and tried again */
+	CAIRN_SQL_BUSY_TIME,    /* ns of these waits */
+	CAIRN_SQL_COUNTERS,
+};
+enum {
+	CAIRN_SQL_CHECKPOINT,
+	CAIRN_SQL_SPREADS,
+};
+extern const struct cairn_stats_names cairn_sql_stats_names;
 
 /* Which file a connection opens, and how. */
 struct cairn_sql_target {
@@ -41,6 +65,7 @@ struct cairn_sql_target {
 	bool read_only;
 	bool immutable; /* no other process can change the file: no locks, no -wal, no -shm */
 	unsigned int busy_timeout_ms;
+	struct cairn_stats *stats; /* what its connections count in; may be NULL */
 };
 
 /* Fills `ret` for a path without symlinks. -ENOMEM. */
@@ -49,7 +74,8 @@ int cairn_sql_target_set(struct cairn_sql_target *ret, const char *real_path, bo
 void cairn_sql_target_clear(struct cairn_sql_target *target);
 
 /* Opens the connection without reading the file yet: mutexes off, busy timeout and extended
- * result codes on, nothing in the file's schema trusted. `log` must outlive the connection. */
+ * result codes on, nothing in the file's schema trusted. `log` must outlive the connection; `ret`
+ * stays where it is until it is closed. */
 int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 		   const struct cairn_log *log);
 
@@ -92,10 +118,10 @@ int cairn_sql_failed(struct cairn_sql *sql, int rc, const char *what);
 struct cairn_query {
 	struct cairn_sql *sql;
 	sqlite3_stmt *stmt;
-	int r;        /* the first failure */
-	int bound;    /* parameters bound so far */
-	bool once;    /* the statement is the query's own */
-	bool has_row; /* a row was delivered: too late to start over */
+	int r;         /* the first failure */
+	int bound;     /* parameters bound so far */
+	bool once;     /* the statement is the query's own */
+	uint64_t rows; /* delivered; after the first it is too late to start over */
 };
 
 void cairn_query_begin(struct cairn_query *q, struct cairn_sql *sql, unsigned int statement);

@@ -5,15 +5,9 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "util/clock.h"
-
 /* What remains of the WAL file after it starts over. Blocks that are there already are cheaper to
  * write than new ones. */
 #define WAL_KEEP_BYTES "67108864"
-
-/* The pauses between two looks at a lock that another process holds: from 1 ms to 64 ms. */
-#define BUSY_PAUSE_NS  1000000L
-#define BUSY_DOUBLINGS 6
 
 static void store_close(struct cairn_store *base)
 {
@@ -106,6 +100,7 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 	}
 	cairn_sql_target_clear(&s->target);
 	cairn_pages_free(&s->foreign.harmless);
+	cairn_stats_destroy(&s->stats);
 	free(s);
 	*store = NULL;
 }
@@ -159,21 +154,12 @@ static int configure_writer(struct cairn_sql *sql)
 	return 0;
 }
 
-/* SQLite's own busy timeout, with `on_busy` at each look. */
-static int while_busy(void *arg, int count)
+static void while_busy(void *arg)
 {
 	struct sqlite_store *store = arg;
-	uint64_t now = cairn_mono_ns();
-	struct timespec pause = { .tv_nsec = BUSY_PAUSE_NS << MIN(count, BUSY_DOUBLINGS) };
 
-	if (count == 0)
-		store->busy_since = now;
-	if (now - store->busy_since >= UINT64_C(1000000) * store->target.busy_timeout_ms)
-		return 0;
 	if (store->base.on_busy)
 		store->base.on_busy(store->base.on_busy_arg);
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-	return 1;
 }
 
 static int note_identity(struct sqlite_store *store)
@@ -198,7 +184,8 @@ static int open_writer(struct sqlite_store *store, const char *path, struct cair
 	r = configure_writer(&store->sql);
 	if (r < 0)
 		return r;
-	sqlite3_busy_handler(store->sql.db, while_busy, store);
+	store->sql.on_busy = while_busy;
+	store->sql.on_busy_arg = store;
 	r = cairn_schema_upgrade(&store->sql, path, &store->schema, err);
 	if (r < 0)
 		return r;
@@ -296,6 +283,8 @@ static int open_file(struct sqlite_store *store, const char *path,
 				 is_immutable(&store->probe, read_only), options->busy_timeout_ms);
 	if (r < 0)
 		return r;
+	store->target.stats = &store->stats;
+	store->base.stats = &store->stats;
 	r = cairn_sql_open(&store->sql, &store->target, store->log);
 	if (r < 0)
 		return r;
@@ -365,7 +354,9 @@ int cairn_sqlite_open(const char *path, const struct cairn_store_options *option
 		return cairn_error_set(err, -ENOMEM, "cannot open '%s': out of memory", path);
 	store->base.ops = &sqlite_ops;
 	store->log = options->log;
-	r = open_file(store, path, options, err);
+	r = cairn_stats_init(&store->stats, &cairn_sql_stats_names);
+	if (r == 0)
+		r = open_file(store, path, options, err);
 	if (r == -EAGAIN) {
 		cairn_sqlite_freep(&store);
 		return say_locked(path, err);

@@ -42,9 +42,8 @@ struct sqlite_store {
 	struct cairn_schema schema; /* fixed after opening, readers look at it */
 	struct cairn_probe probe;   /* as found before opening */
 	uint64_t page_size;         /* bytes */
-	uint64_t wal_size;          /* bytes; the writer's thread only */
+	_Atomic uint64_t wal_size;  /* bytes; set by the writer's thread */
 	bool sync_failed;           /* the last sync(); the writer's thread only */
-	uint64_t busy_since;        /* monotonic ns; the writer's thread only */
 	atomic_ulong
 		generation; /* moves when the state that readers keep is no longer the newest */
 	dev_t device;       /* of the database file, when it was opened */
@@ -56,6 +55,7 @@ struct sqlite_store {
 		unsigned char salt[CAIRN_WAL_SALT_SIZE];
 		struct cairn_pages harmless; /* of tables that hold no files, sorted */
 	} foreign;
+	struct cairn_stats stats; /* of all connections to this file: the target leads to it */
 	const struct cairn_log *log;
 };
 

@@ -70,6 +70,8 @@ void cairn_sqlite_wal_readers(struct cairn_store *base, char *buf, size_t size)
  * -EAGAIN while another connection writes or checkpoints. */
 static int copy_home(struct sqlite_store *store, bool *ret_all)
 {
+	_cleanup_(cairn_timing_endp) struct cairn_timing timing =
+		cairn_timing_begin(&store->stats, CAIRN_SQL_CHECKPOINT);
 	_cleanup_(cairn_sql_rollbackp) struct cairn_sql *guard = &store->guard;
 	int frames = 0, copied = 0, rc, r;
 

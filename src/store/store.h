@@ -89,6 +89,7 @@ struct cairn_space {
 	uint64_t file_size; /* bytes of the database, free list included */
 };
 
+struct cairn_stats;
 struct cairn_reader; /* one read connection; its layout is the engine's */
 struct cairn_store;
 
@@ -144,7 +145,7 @@ struct cairn_store_ops {
 	 * them, busy_timeout_ms at most. */
 	int (*checkpoint)(struct cairn_store *store, enum cairn_checkpoint how);
 	/* Bytes in the WAL after the last commit, by anyone as far as foreign() has seen it; 0
-	 * when the next one starts over. */
+	 * when the next one starts over. For any thread. */
 	uint64_t (*wal_size)(struct cairn_store *store);
 	/* Writes who it is that keeps the WAL from starting over, for the log: names of other
 	 * processes with commas between them, or "" where they cannot be told. */
@@ -192,6 +193,7 @@ struct cairn_store {
 	 * process may in turn wait for readers to rest. May be NULL. */
 	void (*on_busy)(void *arg);
 	void *on_busy_arg;
+	const struct cairn_stats *stats; /* what the engine counts, or NULL */
 };
 
 struct cairn_store_options {

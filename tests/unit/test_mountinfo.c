@@ -103,6 +103,19 @@ Test(mountinfo, owner_is_the_user_who_mounted)
 	cr_expect_eq(uid, 0);
 }
 
+Test(mountinfo, group_is_that_of_the_mount)
+{
+	gid_t gid = 7;
+
+	read_text("90 29 0:50 / /a rw - fuse.cairnfs x rw,user_id=1000,group_id=100\n"
+		  "92 29 0:52 / /c rw - tmpfs x rw\n");
+	cr_assert_eq(table.count, 2);
+	cr_expect_eq(cairn_mount_group(&table.entries[1], &gid), -ENOENT);
+	cr_expect_eq(gid, 7);
+	cr_expect_eq(cairn_mount_group(&table.entries[0], &gid), 0);
+	cr_expect_eq(gid, 100);
+}
+
 Test(mountinfo, own_table_has_proc_in_it)
 {
 	cr_assert_eq(cairn_mount_table_read(NULL, &table), 0);

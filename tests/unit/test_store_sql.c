@@ -1,4 +1,5 @@
 /* The connection wrapper: results to errno, kept statements, retries of lock errors. */
+#include <pthread.h>
 #include <string.h>
 
 #include "store/sql.h"
@@ -220,6 +221,68 @@ Test(store_sql, preparing_waits_for_a_lock_too)
 	sqlite3_busy_handler(sql.db, count_attempt, &blocker);
 	cr_assert_eq(get_one(), 1);
 	sqlite3_close(blocker.db);
+}
+
+/* Opens `sql` anew, with a busy timeout and with something to count in. */
+static void reopen(unsigned int busy_timeout_ms, struct cairn_stats *stats)
+{
+	struct cairn_sql_target target = { 0 };
+
+	cairn_sql_close(&sql);
+	cr_assert_eq(cairn_stats_init(stats, &cairn_sql_stats_names), 0);
+	cr_assert_eq(cairn_sql_target_set(&target, sx.db, false, false, busy_timeout_ms), 0);
+	target.stats = stats;
+	cr_assert_eq(cairn_sql_open(&sql, &target, &sx.log), 0);
+	cairn_sql_target_clear(&target);
+	cr_assert_eq(cairn_sql_use(&sql, texts, STATEMENTS), 0);
+}
+
+Test(store_sql, a_lock_is_waited_for_as_long_as_the_timeout_says)
+{
+	static struct cairn_stats stats;
+	struct blocker blocker;
+	uint64_t since;
+
+	reopen(30, &stats);
+	blocker = block(0);
+	cr_expect_eq(cairn_stats_counter(&stats, CAIRN_SQL_BUSY_RETRIES), 0);
+	since = cairn_mono_ns();
+	cr_assert_eq(get_one(), -EAGAIN);
+	since = cairn_mono_ns() - since;
+	cr_expect_geq(since, 30 * UINT64_C(1000000));
+	cr_expect_gt(cairn_stats_counter(&stats, CAIRN_SQL_BUSY_RETRIES), 2);
+	cr_expect_geq(cairn_stats_counter(&stats, CAIRN_SQL_BUSY_TIME), 29 * UINT64_C(1000000));
+	cr_expect_leq(cairn_stats_counter(&stats, CAIRN_SQL_BUSY_TIME), since);
+	sx_sql(blocker.db, "COMMIT");
+	cr_assert_eq(get_one(), 1);
+	sqlite3_close(blocker.db);
+	cairn_sql_close(&sql);
+	cairn_stats_destroy(&stats);
+}
+
+static void *release_soon(void *arg)
+{
+	usleep(20000);
+	sx_sql(arg, "COMMIT");
+	return NULL;
+}
+
+Test(store_sql, a_lock_that_gets_free_in_time_is_taken)
+{
+	static struct cairn_stats stats;
+	struct blocker blocker;
+	pthread_t thread;
+
+	reopen(60000, &stats);
+	blocker = block(0);
+	cr_assert_eq(pthread_create(&thread, NULL, release_soon, blocker.db), 0);
+	cr_assert_eq(get_one(), 1);
+	pthread_join(thread, NULL);
+	cr_expect_gt(cairn_stats_counter(&stats, CAIRN_SQL_BUSY_RETRIES), 0);
+	cr_expect_eq(cairn_stats_counter(&stats, CAIRN_SQL_WRITES), 2);
+	sqlite3_close(blocker.db);
+	cairn_sql_close(&sql);
+	cairn_stats_destroy(&stats);
 }
 
 Test(store_sql, rollback_helper_ends_only_what_is_open)
