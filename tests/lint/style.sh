@@ -6,7 +6,7 @@ set -euo pipefail
 build=$(realpath "$2")
 cd "$1"
 
-sources=$(find src include tests docs -name '*.[ch]' 2>/dev/null | sort)
+sources=$(find src include tests docs bench -name '*.[ch]' 2>/dev/null | sort)
 failed=0
 
 # check N NAME COMMAND...: fails when the command fails or says something.
@@ -42,7 +42,7 @@ length() {
 
 scripts() {
 	# shellcheck disable=SC2046
-	shellcheck -x -P SCRIPTDIR -P . -e SC2317,SC1091 $(grep -rlE '^#!/bin/(ba)?sh' scripts tests .ci)
+	shellcheck -x -a -P SCRIPTDIR -P . -e SC2317,SC1091 $(grep -rlE '^#!/bin/(ba)?sh' scripts tests .ci)
 }
 
 echo 1..4

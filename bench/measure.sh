@@ -1,0 +1,154 @@
+# One measurement, and rounds of them. Sourced, not run.
+#
+# A workload NAME has the functions (with _ for -) NAME_prepare, NAME_run and NAME_verify, of which
+# only run must be there. They work on the file system that fs_place chose, and each may assume that
+# the one before succeeded. In run, timed and measured write what was measured to $records.
+# shellcheck shell=bash
+
+# timed METRIC COMMAND...: the command, by the clock. METRIC "untimed": not recorded.
+timed() {
+	if [ "$1" = untimed ]; then
+		"$bench_bin/bench-timed" /dev/null "$1" "$limit" "${@:2}"
+	else
+		"$bench_bin/bench-timed" "$records" "$1" "$limit" "${@:2}"
+	fi
+}
+
+# measured HELPER ARGUMENT...: one of our programs, which prints what it measured.
+measured() {
+	timeout "$limit" "$bench_bin/bench-$1" "${@:2}" >>"$records"
+}
+
+# same_text SEEN EXPECTED
+same_text() {
+	[ "$1" = "$2" ] || {
+		echo "seen: $1; expected: $2" >&2
+		return 1
+	}
+}
+
+if_defined() {
+	if declare -F "$1" >/dev/null; then
+		"$1"
+	fi
+}
+
+# The whole of one measurement, in a subshell with errexit.
+workload_steps() {
+	local workload=${1//-/_}
+
+	if_defined "${workload}_prepare"
+	settle
+	"${workload}_run"
+	if_defined "${workload}_verify"
+}
+
+# measure FS WORKLOAD: sets $status to "ok" or "fails", and $why. What was measured is in $records. In
+# a process group of its own, so that all of it can be ended.
+measure() {
+	fs_place "$1"
+	status=ok
+	why=
+	: >"$records"
+	set -m
+	(
+		trap - EXIT INT TERM
+		set -euo pipefail
+		workload_steps "$2"
+	) >"$home/$2.log" 2>&1 </dev/null &
+	set +m
+	running=$!
+	wait "$running" || status=fails
+	running=
+	if [ "$status" = fails ]; then
+		why=$(reason "$home/$2.log")
+		recover_fs "$1"
+	fi
+}
+
+# reason LOG: the line that tells most, without our paths.
+reason() {
+	local line
+
+	line=$(grep -iE -m 1 "error|cannot|fatal|fail|expected|not done" "$1" || tail -n 1 "$1")
+	echo "${line//"$work/"/}"
+}
+
+# record ROUND FS WORKLOAD: a line of JSON for each metric.
+record() {
+	local metric
+
+	metrics_of "$3" | while read -r metric; do
+		jq -cn --argjson round "$1" --arg fs "$2" --arg metric "$metric" --arg status "$status" \
+			--arg why "$why" --rawfile records "$records" '
+			($records | split("\n") | map(split("\t") | select(.[0] == $metric)) | first)
+			as $seen |
+			{ round: $round, fs: $fs, metric: $metric, status: $status } +
+			if $status == "ok" then
+				{ unit: $seen[1], value: ($seen[2] | tonumber) }
+			else { why: $why } end'
+	done >>"$raw"
+}
+
+metrics_of() {
+	awk -F'\t' -v workload="$1" '$2 == workload { print $1 }' "$bench/metrics.tsv"
+}
+
+# rotated N LIST...: the list, beginning with another member in each round: who comes after whom, and
+# when, is not always the same.
+rotated() {
+	local by=$((($1 - 1) % ($# - 1)))
+
+	shift
+	printf '%s\n' "${@:by+1}" "${@:1:by}"
+}
+
+# round N: new file systems; each workload on all of them before the next.
+round() {
+	local workload name order
+
+	say "Round $1 of $rounds"
+	for name in "${filesystems[@]}"; do
+		make_fs "$name" >"$work/make.log" 2>&1 || {
+			cat "$work/make.log" >&2
+			broken["$name"]="not made: $(tail -n 1 "$work/make.log")"
+		}
+	done
+	mapfile -t order < <(rotated "$1" "${filesystems[@]}")
+	for workload in "${workloads[@]}"; do
+		one_workload "$1" "$workload" "${order[@]}"
+	done
+	for name in "${filesystems[@]}"; do
+		drop_fs "$name"
+	done
+}
+
+# one_workload ROUND WORKLOAD FS...
+one_workload() {
+	local name
+
+	printf '    %-16s' "$2"
+	for name in "${@:3}"; do
+		if [ -n "${broken[$name]:-}" ]; then
+			status=fails
+			why=${broken[$name]}
+		elif [ "$SECONDS" -ge "$deadline" ]; then
+			status=late
+			why="no time was left"
+		else
+			measure "$name" "$2"
+		fi
+		record "$1" "$name" "$2"
+		shown "$name"
+	done
+	echo
+}
+
+# shown FS: what was measured, on the line of progress.
+shown() {
+	if [ "$status" = ok ]; then
+		printf ' %s %s' "$1" "$(awk '{ printf "%s%.4g", (NR > 1 ? "," : ""), $3 }' "$records")"
+	else
+		printf ' %s %s' "$1" "$status"
+	fi
+}
