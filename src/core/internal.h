@@ -10,8 +10,8 @@
 #include "core/lease.h"
 #include "core/listing.h"
 #include "core/pin.h"
-#include "core/readers.h"
 #include "core/writer.h"
+#include "store/readers.h"
 #include "util/macro.h"
 
 struct cairn_core {
