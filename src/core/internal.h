@@ -10,9 +10,9 @@
 #include "core/listing.h"
 #include "core/lock.h"
 #include "core/pin.h"
-#include "core/readers.h"
 #include "core/stats.h"
 #include "core/writer.h"
+#include "store/readers.h"
 #include "util/macro.h"
 
 struct cairn_core {

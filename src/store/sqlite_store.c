@@ -231,6 +231,7 @@ static int check_file(struct sqlite_store *store, const char *path, struct cairn
 	store->page_size = (uint64_t)page_size;
 	store->base.chunk_size = store->schema.chunk_size;
 	store->base.read_only = read_only;
+	store->base.frozen = store->target.immutable;
 	return 0;
 }
 

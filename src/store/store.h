@@ -188,6 +188,7 @@ struct cairn_store {
 	const struct cairn_store_ops *ops;
 	size_t chunk_size; /* bytes, 1 ... CAIRN_CHUNK_MAX, fixed when the workspace was made */
 	bool read_only;
+	bool frozen;     /* read without locks: what others commit is not seen */
 	bool has_xattrs; /* some inode had extended attributes when the store was opened */
 	/* Called again and again by the write side while it waits for another process's lock; that
 	 * process may in turn wait for readers to rest. May be NULL. */

@@ -24,15 +24,26 @@ only() {
 	fi
 }
 
-echo 1..4
+# never DIR PATTERN WHAT: no source file below DIR has a line that matches.
+never() {
+	local found
+
+	count=$((count + 1))
+	found=$(grep -rnE "$2" "$1" --include='*.[ch]' || true)
+	if [ -z "$found" ]; then
+		echo "ok $count - $3"
+	else
+		echo "not ok $count - $3"
+		printf '# %s\n' "$found"
+		failed=1
+	fi
+}
+
+echo 1..6
 only src/store '#include *[<"]sqlite3' 'only src/store includes sqlite3.h'
 only src/fuse '#include *[<"](fuse3/)?fuse_' 'only src/fuse includes libfuse'
 only src/cli '(^|[^[:alnum:]_])(printf|puts|putchar|exit)\(|fprintf\((stdout|stderr)' 'only src/cli prints or exits'
-count=$((count + 1))
-if grep -rnE 'cairn_fuse_|struct fuse_|sqlite3_' src/core --include='*.[ch]'; then
-	echo "not ok $count - src/core knows neither FUSE nor SQLite"
-	failed=1
-else
-	echo "ok $count - src/core knows neither FUSE nor SQLite"
-fi
+never src/core 'cairn_fuse_|struct fuse_|sqlite3_' 'src/core knows neither FUSE nor SQLite'
+never src/core '#include *"base/' 'src/core does not know what lies under an overlay'
+never src/base '#include *"(core|api|fuse|mount|cli|store/(check|kv|probe|schema|sql))' 'src/base knows the interface of the store alone'
 exit "$failed"

@@ -1,4 +1,4 @@
-#include "core/readers.h"
+#include "store/readers.h"
 
 #include <stdlib.h>
 
