@@ -6,6 +6,7 @@
  *	schema.c	the tables	probe.c		the file from outside
  *	sql.c		connections, statements, retries, errors
  *	sqlite_foreign.c	what other processes commit
+ *	draft.c		files that are built beside their place
  */
 #pragma once
 
