@@ -7,6 +7,7 @@
  *	sql.c		connections, statements, retries, errors
  *	sqlite_foreign.c	what other processes commit
  *	sqlite_wal.c	size, sync and checkpoints of the write-ahead log
+ *	draft.c		files that are built beside their place
  */
 #pragma once
 
