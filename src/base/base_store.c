@@ -465,6 +465,8 @@ static int base_poll(struct cairn_base *base, enum cairn_base_change *ret)
 		*ret = CAIRN_BASE_CHANGED;
 		return 0;
 	}
+	/* Whoever writes the base is not kept from emptying its log by what we look at. */
+	cairn_readers_rest(&b->opened->readers);
 	r = store->ops->foreign(store, &found);
 	if (r < 0)
 		return r;

@@ -220,6 +220,7 @@ Test(base_store, data_and_holes_are_told_apart)
 	cr_expect(from == 3 * chunk && to == size);
 	cr_expect_eq(base->ops->next_data(base, ino, size, &from, &to), -ENXIO);
 	sx_sql(NULL, "DELETE FROM fs_data WHERE chunk_index = 3");
+	cr_expect_eq(poll_base(), CAIRN_BASE_CHANGED);
 	cr_expect_eq(base->ops->next_data(base, ino, chunk, &from, &to), -ENXIO);
 }
 
