@@ -31,6 +31,8 @@ const struct cairn_stats_names cairn_core_stats_names = {
 
 void cairn_stats_committed(struct cairn_core *core, const struct cairn_batch *batch)
 {
+	if (batch->count == 0)
+		return; /* new numbers alone */
 	cairn_stats_value(&core->stats, CAIRN_SPREAD_BATCH_INODES, batch->count);
 	cairn_stats_value(&core->stats, CAIRN_SPREAD_BATCH_BYTES, atomic_load(&batch->bytes));
 }

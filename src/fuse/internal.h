@@ -8,7 +8,6 @@
 
 #include "core/core.h"
 #include "fuse/loop.h"
-#include "fuse/requests.h"
 #include "fuse/session.h"
 
 struct cairn_notifier {
@@ -34,7 +33,6 @@ struct cairn_session {
 	bool xattr;      /* extended attributes are served */
 	bool epochs;     /* the kernel can drop all its entries at once */
 	struct cairn_notifier notifier;
-	struct cairn_stats requests;
 	uint64_t since; /* when it was opened, monotonic ns */
 	uid_t mounter_uid;
 	gid_t mounter_gid;

@@ -23,8 +23,10 @@ int cairn_loop_init(struct cairn_loop *loop, unsigned int max)
 	*loop = (struct cairn_loop){ .max = max ? max : CAIRN_THREADS_MAX };
 	loop->spare_max = (unsigned int)MIN(MAX(processors, WAITING_MIN), (long)loop->max) - 1;
 	loop->threads = calloc(loop->max, sizeof(*loop->threads));
-	if (!loop->threads)
+	if (!loop->threads || cairn_stats_init(&loop->requests, &cairn_request_names) < 0) {
+		free(TAKE_PTR(loop->threads));
 		return -ENOMEM;
+	}
 	pthread_mutex_init(&loop->lock, NULL);
 	pthread_cond_init(&loop->unpark, NULL);
 	pthread_cond_init(&loop->ran, NULL);
@@ -38,6 +40,7 @@ void cairn_loop_destroy(struct cairn_loop *loop)
 	pthread_cond_destroy(&loop->ran);
 	pthread_cond_destroy(&loop->unpark);
 	pthread_mutex_destroy(&loop->lock);
+	cairn_stats_destroy(&loop->requests);
 	free(loop->threads);
 }
 
@@ -134,6 +137,22 @@ static void end(struct cairn_loop *loop, int r)
 	pthread_mutex_unlock(&loop->lock);
 }
 
+static void process(struct cairn_loop *loop, const struct fuse_buf *buf)
+{
+	/* Of one that was spliced, which none is (negotiate.c), nothing could be seen. */
+	size_t seen = buf->flags & FUSE_BUF_IS_FD ? 0 : buf->size;
+	int kind = cairn_request_kind(buf->mem, seen);
+	struct cairn_timing timing;
+
+	if (kind < 0) {
+		fuse_session_process_buf(loop->fuse, buf);
+		return;
+	}
+	timing = cairn_timing_begin(&loop->requests, (unsigned int)kind);
+	fuse_session_process_buf(loop->fuse, buf);
+	cairn_timing_endp(&timing);
+}
+
 static void *serve(void *arg)
 {
 	struct cairn_loop *loop = arg;
@@ -147,7 +166,7 @@ static void *serve(void *arg)
 		if (r <= 0)
 			break;
 		took_request(loop);
-		fuse_session_process_buf(loop->fuse, &buf);
+		process(loop, &buf);
 	} while (served_request(loop, &buf));
 	free(buf.mem);
 	end(loop, r == -EINTR ? 0 : MIN(r, 0));

@@ -18,6 +18,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "fuse/requests.h"
+
 /* The most threads where the options say nothing. Many, because each may be held up by the database
  * of another process, and requests that have nothing to do with that must still be answered. */
 #define CAIRN_THREADS_MAX 256U
@@ -26,7 +28,8 @@ struct cairn_loop {
 	struct fuse_session *fuse; /* set by cairn_loop_run() */
 	unsigned int max;          /* threads */
 	unsigned int spare_max;    /* of `spare` */
-	pthread_mutex_t lock;      /* guards what follows */
+	struct cairn_stats requests;
+	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t unpark;
 	pthread_cond_t ran; /* the last thread has ended */
 	pthread_t *threads;

@@ -504,165 +504,56 @@ static bool may_ask_stats(fuse_req_t req)
 	return uid == 0 || uid == session_of(req)->mounter_uid;
 }
 
-/* The kernel goes by the sizes in `cmd`, unless somebody else speaks through it. */
-static bool is_question(fuse_ino_t ino, unsigned int cmd, unsigned int flags, size_t in_size,
-			size_t out_size)
+static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, _unused_ void *arg,
+		     _unused_ struct fuse_file_info *fi, unsigned int flags, const void *in_buf,
+		     size_t in_size, size_t out_size)
 {
-	if (cmd != CAIRN_IOC_INFO && cmd != CAIRN_IOC_STATS && cmd != CAIRN_IOC_SPREAD)
-		return false;
-	return ino == FUSE_ROOT_ID && !(flags & FUSE_IOCTL_UNRESTRICTED) &&
-	       out_size >= _IOC_SIZE(cmd) &&
-	       (!(_IOC_DIR(cmd) & _IOC_WRITE) || in_size >= _IOC_SIZE(cmd));
-}
+	bool known = cmd == CAIRN_IOC_INFO || cmd == CAIRN_IOC_STATS || cmd == CAIRN_IOC_SPREAD;
 
-static void answer_question(fuse_req_t req, unsigned int cmd, const void *in)
-{
-	if (cmd == CAIRN_IOC_INFO)
+	/* The kernel goes by the sizes in `cmd`, unless somebody else speaks through it. */
+	if (ino != FUSE_ROOT_ID || !known || flags & FUSE_IOCTL_UNRESTRICTED ||
+	    out_size < _IOC_SIZE(cmd) || (_IOC_DIR(cmd) & _IOC_WRITE && in_size < _IOC_SIZE(cmd)))
+		reply_result(req, -ENOTTY);
+	else if (cmd == CAIRN_IOC_INFO)
 		reply_info(req);
 	else if (!may_ask_stats(req))
 		reply_result(req, -EACCES);
 	else if (cmd == CAIRN_IOC_STATS)
 		reply_stats(req);
 	else
-		reply_spread(req, in);
-}
-
-static void op_ioctl(fuse_req_t req, _unused_ fuse_ino_t ino)
-{
-	reply_result(req, -ENOTTY);
-}
-
-/* There to be counted; libfuse would answer the same. */
-static void op_release(fuse_req_t req, _unused_ fuse_ino_t ino, _unused_ struct fuse_file_info *fi)
-{
-	reply_result(req, 0);
-}
-
-/* What libfuse calls: the callbacks above, counted and timed. */
-#define COUNTED(kind, callback, parameters, ...)                                                   \
-	static void counted_##kind parameters                                                      \
-	{                                                                                          \
-		struct cairn_timing timing =                                                       \
-			cairn_timing_begin(&session_of(req)->requests, CAIRN_REQUEST_##kind);      \
-                                                                                                   \
-		callback(req, ##__VA_ARGS__);                                                      \
-		cairn_timing_endp(&timing);                                                        \
-	}
-
-COUNTED(lookup, op_lookup, (fuse_req_t req, fuse_ino_t parent, const char *name), parent, name)
-COUNTED(getattr, op_getattr, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), ino, fi)
-COUNTED(setattr, op_setattr,
-	(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi),
-	ino, st, to_set, fi)
-COUNTED(forget, op_forget, (fuse_req_t req, fuse_ino_t ino, uint64_t nlookup), ino, nlookup)
-COUNTED(batch_forget, op_forget_multi,
-	(fuse_req_t req, size_t count, struct fuse_forget_data *forgets), count, forgets)
-COUNTED(opendir, op_opendir, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), ino, fi)
-COUNTED(readdir, op_readdir,
-	(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi), ino,
-	size, offset, fi)
-COUNTED(readdirplus, op_readdirplus,
-	(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi), ino,
-	size, offset, fi)
-COUNTED(releasedir, op_release, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), ino,
-	fi)
-COUNTED(fsyncdir, op_fsync,
-	(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi), ino, datasync,
-	fi)
-COUNTED(mknod, op_mknod,
-	(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev), parent,
-	name, mode, rdev)
-COUNTED(mkdir, op_mkdir, (fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode), parent,
-	name, mode)
-COUNTED(symlink, op_symlink,
-	(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name), target, parent,
-	name)
-COUNTED(link, op_link, (fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name), ino,
-	parent, name)
-COUNTED(unlink, op_unlink, (fuse_req_t req, fuse_ino_t parent, const char *name), parent, name)
-COUNTED(rmdir, op_rmdir, (fuse_req_t req, fuse_ino_t parent, const char *name), parent, name)
-COUNTED(rename, op_rename,
-	(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
-	 const char *new_name, unsigned int flags),
-	parent, name, new_parent, new_name, flags)
-COUNTED(readlink, op_readlink, (fuse_req_t req, fuse_ino_t ino), ino)
-COUNTED(open, op_open, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), ino, fi)
-COUNTED(read, op_read,
-	(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi), ino,
-	size, offset, fi)
-COUNTED(write, op_write,
-	(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t offset,
-	 struct fuse_file_info *fi),
-	ino, buf, size, offset, fi)
-COUNTED(lseek, op_lseek,
-	(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi), ino,
-	offset, whence, fi)
-COUNTED(fallocate, op_fallocate,
-	(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
-	 struct fuse_file_info *fi),
-	ino, mode, offset, length, fi)
-COUNTED(copy_file_range, op_copy_file_range,
-	(fuse_req_t req, fuse_ino_t in, off_t in_offset, struct fuse_file_info *in_fi,
-	 fuse_ino_t out, off_t out_offset, struct fuse_file_info *out_fi, size_t size, int flags),
-	in, in_offset, in_fi, out, out_offset, out_fi, size, flags)
-COUNTED(fsync, op_fsync, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi),
-	ino, datasync, fi)
-COUNTED(release, op_release, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), ino, fi)
-COUNTED(getxattr, op_getxattr, (fuse_req_t req, fuse_ino_t ino, const char *name, size_t size), ino,
-	name, size)
-COUNTED(setxattr, op_setxattr,
-	(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
-	 int flags),
-	ino, name, value, size, flags)
-COUNTED(listxattr, op_listxattr, (fuse_req_t req, fuse_ino_t ino, size_t size), ino, size)
-COUNTED(removexattr, op_removexattr, (fuse_req_t req, fuse_ino_t ino, const char *name), ino, name)
-COUNTED(statfs, op_statfs, (fuse_req_t req, fuse_ino_t ino), ino)
-COUNTED(ioctl, op_ioctl, (fuse_req_t req, fuse_ino_t ino), ino)
-
-/* Questions about the mount itself are no work of the mount: who asks how much there was must not
- * add to it. */
-static void ioctl_or_question(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, _unused_ void *arg,
-			      _unused_ struct fuse_file_info *fi, unsigned int flags,
-			      const void *in_buf, size_t in_size, size_t out_size)
-{
-	if (is_question(ino, cmd, flags, in_size, out_size))
-		answer_question(req, cmd, in_buf);
-	else
-		counted_ioctl(req, ino);
+		reply_spread(req, in_buf);
 }
 
 const struct fuse_lowlevel_ops cairn_fuse_ops = {
 	.init = op_init,
-	.lookup = counted_lookup,
-	.forget = counted_forget,
-	.forget_multi = counted_batch_forget,
-	.getattr = counted_getattr,
-	.setattr = counted_setattr,
-	.readlink = counted_readlink,
-	.mknod = counted_mknod,
-	.mkdir = counted_mkdir,
-	.symlink = counted_symlink,
-	.link = counted_link,
-	.unlink = counted_unlink,
-	.rmdir = counted_rmdir,
-	.rename = counted_rename,
-	.open = counted_open,
-	.release = counted_release,
-	.opendir = counted_opendir,
-	.releasedir = counted_releasedir,
-	.read = counted_read,
-	.write = counted_write,
-	.fsync = counted_fsync,
-	.fsyncdir = counted_fsyncdir,
-	.fallocate = counted_fallocate,
-	.lseek = counted_lseek,
-	.copy_file_range = counted_copy_file_range,
-	.readdir = counted_readdir,
-	.readdirplus = counted_readdirplus,
-	.statfs = counted_statfs,
-	.setxattr = counted_setxattr,
-	.getxattr = counted_getxattr,
-	.listxattr = counted_listxattr,
-	.removexattr = counted_removexattr,
-	.ioctl = ioctl_or_question,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.symlink = op_symlink,
+	.link = op_link,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.rename = op_rename,
+	.open = op_open,
+	.opendir = op_opendir,
+	.read = op_read,
+	.write = op_write,
+	.fsync = op_fsync,
+	.fsyncdir = op_fsync,
+	.fallocate = op_fallocate,
+	.lseek = op_lseek,
+	.copy_file_range = op_copy_file_range,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.statfs = op_statfs,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
+	.ioctl = op_ioctl,
 };

@@ -1,17 +1,21 @@
-/* The kinds of requests that are counted and timed, by the kernel's names (enum fuse_opcode in
- * <linux/fuse.h>), in the order they are shown.
+/* The kinds of requests that are counted and timed.
  *
- * A request is counted before its callback runs, so that a caller who was answered finds it
- * counted; its time is that from there to the end of the callback, the reply included. What libfuse
- * answers by itself (a callback that is NULL, INIT, INTERRUPT) is not seen. */
+ * A request is counted when it has been read from the kernel, so that a caller who was answered
+ * finds it counted; its time is that from there until its callback has returned, the reply
+ * included. */
 #pragma once
+
+#include <stddef.h>
 
 #include "util/stats.h"
 
+/* By the kernel's names (enum fuse_opcode in <linux/fuse.h>), in the order they are shown. What has
+ * the same meaning has the same name. */
 #define CAIRN_REQUESTS(X)                                                                          \
 	X(lookup)                                                                                  \
 	X(getattr)                                                                                 \
 	X(setattr)                                                                                 \
+	X(access)                                                                                  \
 	X(forget)                                                                                  \
 	X(batch_forget)                                                                            \
 	X(opendir)                                                                                 \
@@ -19,6 +23,7 @@
 	X(readdirplus)                                                                             \
 	X(releasedir)                                                                              \
 	X(fsyncdir)                                                                                \
+	X(create)                                                                                  \
 	X(mknod)                                                                                   \
 	X(mkdir)                                                                                   \
 	X(symlink)                                                                                 \
@@ -33,6 +38,7 @@
 	X(lseek)                                                                                   \
 	X(fallocate)                                                                               \
 	X(copy_file_range)                                                                         \
+	X(flush)                                                                                   \
 	X(fsync)                                                                                   \
 	X(release)                                                                                 \
 	X(getxattr)                                                                                \
@@ -40,11 +46,19 @@
 	X(listxattr)                                                                               \
 	X(removexattr)                                                                             \
 	X(statfs)                                                                                  \
-	X(ioctl)
+	X(ioctl)                                                                                   \
+	X(poll)                                                                                    \
+	X(interrupt)                                                                               \
+	X(init)                                                                                    \
+	X(other)
 
 #define CAIRN_REQUEST_ENUM(name) CAIRN_REQUEST_##name,
 enum cairn_request { CAIRN_REQUESTS(CAIRN_REQUEST_ENUM) CAIRN_REQUEST_KINDS };
 #undef CAIRN_REQUEST_ENUM
 
-/* stats.c */
 extern const struct cairn_stats_names cairn_request_names;
+
+/* The kind of the request of `size` bytes that the kernel has sent; -1 for a question about the
+ * mount itself (stats.h), which is no work of the mount: who asks how much there was must not add
+ * to it. */
+int cairn_request_kind(const void *request, size_t size);

@@ -19,7 +19,6 @@ static void session_free(struct cairn_session *session)
 	cairn_loop_destroy(&session->loop);
 	pthread_cond_destroy(&session->notifier.wake);
 	pthread_mutex_destroy(&session->notifier.lock);
-	cairn_stats_destroy(&session->requests);
 	free(session->workspace);
 	free(session->directory);
 	free(session);
@@ -107,7 +106,7 @@ static int session_init(struct cairn_session *session, const char *workspace, co
 	if (!session->workspace || !session->directory || session->disk_fd < 0)
 		return -errno;
 	session->since = cairn_mono_ns();
-	return cairn_stats_init(&session->requests, &cairn_request_names);
+	return 0;
 }
 
 static void held_up(void *arg)

@@ -56,20 +56,11 @@ static void add_process(struct cairn_ioc_stats *stats)
 	}
 }
 
-#define REQUEST_NAME(name) [CAIRN_REQUEST_##name] = "requests." #name,
-static const char *const request_names[] = { CAIRN_REQUESTS(REQUEST_NAME) };
-#undef REQUEST_NAME
-
-const struct cairn_stats_names cairn_request_names = {
-	.spread = request_names,
-	.spread_count = CAIRN_REQUEST_KINDS,
-};
-
 /* Whoever counts in this mount; NULL behind the last. */
 static const struct cairn_stats *source(const struct cairn_session *session, unsigned int i)
 {
 	const struct cairn_stats *const sources[] = {
-		&session->requests,
+		&session->loop.requests,
 		cairn_core_stats(session->core),
 		cairn_core_store_stats(session->core),
 	};

@@ -34,9 +34,9 @@ static void setup(void)
 	spread.values.max = 5;
 }
 
-TestSuite(mount_stats, .init = setup);
+TestSuite(stats_answer, .init = setup);
 
-Test(mount_stats, a_proper_answer_is_taken_in)
+Test(stats_answer, a_proper_answer_is_taken_in)
 {
 	const struct cairn_mount_spread *read;
 
@@ -51,7 +51,7 @@ Test(mount_stats, a_proper_answer_is_taken_in)
 	cr_expect_eq(cairn_distribution_percentile(&read->values, 50), 5);
 }
 
-Test(mount_stats, a_name_that_is_not_there_is_nothing)
+Test(stats_answer, a_name_that_is_not_there_is_nothing)
 {
 	cr_assert_eq(cairn_mount_stats_figures(&stats, &figures), 0);
 	cr_expect_eq(cairn_mount_stats_value(&stats, "group"), 0);
@@ -59,7 +59,7 @@ Test(mount_stats, a_name_that_is_not_there_is_nothing)
 	cr_expect_null(cairn_mount_stats_find(&stats, "requests.read"));
 }
 
-Test(mount_stats, another_version_is_refused)
+Test(stats_answer, another_version_is_refused)
 {
 	figures.version++;
 	spread.version++;
@@ -72,7 +72,7 @@ Test(mount_stats, another_version_is_refused)
 	cr_expect_eq(stats.spread_count, 0);
 }
 
-Test(mount_stats, more_figures_than_fit_are_refused)
+Test(stats_answer, more_figures_than_fit_are_refused)
 {
 	figures.count = CAIRN_STATS_MAX;
 	for (unsigned int i = 0; i < figures.count; i++)
@@ -84,7 +84,7 @@ Test(mount_stats, more_figures_than_fit_are_refused)
 	cr_expect_eq(cairn_mount_stats_figures(&stats, &figures), -EPROTO);
 }
 
-Test(mount_stats, more_spreads_than_fit_are_refused)
+Test(stats_answer, more_spreads_than_fit_are_refused)
 {
 	for (unsigned int i = 0; i < CAIRN_STATS_SPREADS; i++)
 		cr_assert_eq(cairn_mount_stats_spread(&stats, &spread), 0);
@@ -102,7 +102,7 @@ static void expect_refused(const char *name, size_t size)
 	cr_expect_eq(cairn_mount_stats_spread(&stats, &spread), -EPROTO, "'%s'", name);
 }
 
-Test(mount_stats, names_that_no_terminal_should_see_are_refused)
+Test(stats_answer, names_that_no_terminal_should_see_are_refused)
 {
 	char endless[CAIRN_STATS_NAME_MAX];
 
@@ -116,7 +116,7 @@ Test(mount_stats, names_that_no_terminal_should_see_are_refused)
 	expect_refused(endless, sizeof(endless));
 }
 
-Test(mount_stats, more_ended_than_begun_is_none_under_way)
+Test(stats_answer, more_ended_than_begun_is_none_under_way)
 {
 	spread.begun = 1;
 	cr_assert_eq(cairn_mount_stats_spread(&stats, &spread), 0);
@@ -161,14 +161,14 @@ static void expect_everything(void)
 	cr_expect_eq(stats.spread[0].values.count, 11);
 }
 
-Test(mount_stats, what_grew_is_told_and_levels_stay)
+Test(stats_answer, what_grew_is_told_and_levels_stay)
 {
 	answer_twice();
 	cairn_mount_stats_since(&stats, &before);
 	expect_change();
 }
 
-Test(mount_stats, figures_are_matched_by_name)
+Test(stats_answer, figures_are_matched_by_name)
 {
 	struct cairn_stat moved;
 
@@ -180,7 +180,7 @@ Test(mount_stats, figures_are_matched_by_name)
 	expect_change();
 }
 
-Test(mount_stats, nothing_is_taken_away_for_another_process)
+Test(stats_answer, nothing_is_taken_away_for_another_process)
 {
 	answer_twice();
 	before.info.pid = 2;
@@ -188,7 +188,7 @@ Test(mount_stats, nothing_is_taken_away_for_another_process)
 	expect_everything();
 }
 
-Test(mount_stats, nothing_is_taken_away_for_a_mount_that_is_younger)
+Test(stats_answer, nothing_is_taken_away_for_a_mount_that_is_younger)
 {
 	answer_twice();
 	before.figure[0].value = 1501;
@@ -196,7 +196,7 @@ Test(mount_stats, nothing_is_taken_away_for_a_mount_that_is_younger)
 	expect_everything();
 }
 
-Test(mount_stats, nothing_is_taken_away_for_what_was_not_there)
+Test(stats_answer, nothing_is_taken_away_for_what_was_not_there)
 {
 	answer_twice();
 	strcpy(before.figure[2].name, "group.other");
