@@ -515,9 +515,9 @@ static void expect_refusal_of(const char *how, const char *words)
 	pid_t pid = start_stranger(how);
 
 	expect_refusal(fx.mnt, words);
-	fx_detach();
-	kill(pid, SIGKILL);
+	kill(pid, SIGKILL); /* what it has not answered would wait for ever */
 	fx_wait(pid);
+	fx_detach();
 }
 
 static void setup_stranger(void)
