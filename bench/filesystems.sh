@@ -85,7 +85,8 @@ make_cairnfs() {
 
 mount_cairnfs() {
 	cairnfs_split "${fs_options[$fs]:-}"
-	"$program" mount "$home/workspace.db" "$mnt" -o "log=$home/daemon.log$mount_options"
+	"$program" mount "$home/workspace.db" "$mnt" -o "log=$home/daemon.log$mount_options" || return
+	jq .pid "$home/workspace.db-mount" >"$home/daemon.pid"
 }
 
 make_passthrough_ll() {
@@ -154,7 +155,7 @@ unmount_fs() {
 	fi
 	if [ "${fs_kind[$fs]}" = cairnfs ]; then
 		cairnfs_split "${fs_options[$fs]:-}"
-		timeout 300 "$program" umount "$mnt"
+		timeout 300 "$program" umount "$mnt" && rm -f "$home/daemon.pid"
 		return
 	fi
 	until fusermount3 -u "$mnt" 2>>"$home/daemon.log"; do
@@ -202,7 +203,7 @@ drop_fs() {
 # remount_cold: the file system at hand, with nothing in the kernel's caches where we may say so.
 remount_cold() {
 	unmount_fs "$fs"
-	sync
+	sync -f "$work"
 	drop_caches
 	mount_fs "$fs"
 }
@@ -234,8 +235,8 @@ begin_with() {
 
 # settle: nothing of what went before is still being written when the measurement begins.
 settle() {
-	sync "$mnt" 2>/dev/null || true
-	sync
+	timeout "$limit" sync "$mnt" 2>/dev/null || true
+	timeout "$limit" sync -f "$work" || true
 }
 
 # recover FS: after a failure, the mount may be of no more use to anybody.

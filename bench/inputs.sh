@@ -13,7 +13,7 @@ prepare_tree() {
 
 	if [ -z "$tree" ]; then
 		part=$tree_inside${tree_part:+/$tree_part}
-		name=$tree_package${tree_part:+-$tree_part}
+		name=$tree_package${tree_part:+-${tree_part//\//-}}
 		tree="$cache/$name.tar"
 		[ -e "$tree" ] || make_tree "$part"
 	fi

@@ -1,4 +1,5 @@
-# Results to tables in Markdown. $which: "medians", "plain" or "passthrough_ll" (ratios to it).
+# Results to a table in Markdown. $rows: "metrics" or "cpu"; $which: "median", "to_plain" or
+# "to_passthrough_ll".
 
 # Three figures that count.
 def short:
@@ -9,16 +10,15 @@ def short:
 	elif . >= 1 then (. * 100 | round / 100 | tostring)
 	else (. * 1000 | round / 1000 | tostring) end;
 
-# A median, and how far the rounds lay apart.
+# Half of the distance between the rounds that were farthest apart.
 def spread:
-	if .n > 1 and .median > 0 then " ±" + ((.max - .min) / 2 / .median * 100 | round | tostring) + "%"
+	if $which == "median" and .n > 1 and .median > 0 then
+		" ±" + ((.max - .min) / 2 / .median * 100 | round | tostring) + "%"
 	else "" end;
 
 def cell:
 	if .status == "ok" then
-		(if $which == "medians" then (.median | short) + spread
-		elif $which == "plain" then (.to_plain | short)
-		else (.to_passthrough_ll | short) end) + (if .failed > 0 then " (\(.failed) fail)" else "" end)
+		(.[$which] | short) + spread + (if .failed > 0 then " (\(.failed) failed)" else "" end)
 	elif .status == "fails" then "fails"
 	elif .status == "late" then "no time"
 	else "-" end;
@@ -26,5 +26,6 @@ def cell:
 . as $report |
 (["what", "unit"] + .file_systems) as $head |
 ($head, ($head | map("---")),
-(.metrics[] | . as $metric | [.what, .unit // "-"] + ($report.file_systems | map($metric.results[.] | cell)))) |
+(.[$rows][] | select([.results[].status] | any(. == "ok" or . == "fails")) | . as $row | [.what, if $which == "median" then .unit else "ratio" end] +
+	($report.file_systems | map($row.results[.] | cell)))) |
 "| " + join(" | ") + " |"
