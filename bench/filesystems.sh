@@ -83,9 +83,20 @@ make_cairnfs() {
 	"$program" init "${init_options[@]}" "$home/workspace.db"
 }
 
-mount_cairnfs() {
+# Sets $mount_command: how cairnfs is called, for those who measure just that.
+cairnfs_command() {
 	cairnfs_split "${fs_options[$fs]:-}"
-	"$program" mount "$home/workspace.db" "$mnt" -o "log=$home/daemon.log$mount_options" || return
+	mount_command=("$program" mount "$home/workspace.db" "$mnt" -o
+		"log=$home/daemon.log$mount_options")
+}
+
+mount_cairnfs() {
+	cairnfs_command
+	"${mount_command[@]}" && note_daemon
+}
+
+# note_daemon: whom cairnfs put in the background.
+note_daemon() {
 	jq .pid "$home/workspace.db-mount" >"$home/daemon.pid"
 }
 

@@ -20,7 +20,7 @@ def summary($values; $plain; $passthrough_ll):
 			to_plain: ($values | ratio_to($plain)),
 			to_passthrough_ll: ($values | ratio_to($passthrough_ll))
 		}
-	elif length > 0 then { status: .[-1].status, why: .[-1].why }
+	elif length > 0 and .[-1].status != "ok" then { status: .[-1].status, why: .[-1].why }
 	else { status: "absent" } end;
 
 # The values of one metric on one file system, from all measurements.

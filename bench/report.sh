@@ -36,11 +36,13 @@ report() {
 	local metrics names
 
 	metrics=$(jq -R -n '[inputs | select(startswith("#") | not) | split("\t") |
-		{ metric: .[0], workload: .[1], panel: .[2], what: .[3] }]' "$bench/metrics.tsv")
+		{ metric: .[0], workload: .[1], panel: .[2], what: .[3] }]' "$metrics_file")
 	names=$(printf '%s\n' "${filesystems[@]}" | jq -R . | jq -s .)
 	jq -s --argjson metrics "$metrics" --argjson fs "$names" --argjson about "$(about)" \
 		-f "$bench/report.jq" "$raw" >"$out/results.json"
-	if [ -n "$count_requests" ]; then
+	if [ -n "$growth" ]; then
+		table metrics median | tee "$out/results.md"
+	elif [ -n "$count_requests" ]; then
 		requests_table | tee "$out/results.md"
 	else
 		tables | tee "$out/results.md"
