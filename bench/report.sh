@@ -10,7 +10,8 @@ about() {
 		--arg cpu "$(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)" \
 		--arg libfuse "$(pkg-config --modversion fuse3)" \
 		--arg sqlite "$(pkg-config --modversion sqlite3)" \
-		--arg under "$(findmnt -n -o FSTYPE -T "$work")${ram:+ in memory}" --arg rounds "$rounds" --arg scale "$scale" \
+		--arg under "$(findmnt -n -o FSTYPE -T "$work")${ram:+ in memory}" \
+		--arg rounds "$rounds" --arg scale "$scale" \
 		--arg load "$load_before / $(cut -d' ' -f1-3 /proc/loadavg)" \
 		--arg cold "$(can_drop_caches && echo 'caches dropped' || echo 'mounted anew')" \
 		--arg tree "$(basename "$tree"): $tree_files files, $tree_bytes bytes" \
@@ -33,36 +34,46 @@ options_json() {
 
 # report: $out/results.json, and the tables, also on standard output.
 report() {
-	local metrics names
+	local columns='[inputs | select(startswith("#") | not) | split("\t")]'
 
-	metrics=$(jq -R -n '[inputs | select(startswith("#") | not) | split("\t") |
-		{ metric: .[0], workload: .[1], panel: .[2], what: .[3] }]' "$metrics_file")
-	names=$(printf '%s\n' "${filesystems[@]}" | jq -R . | jq -s .)
-	jq -s --argjson metrics "$metrics" --argjson fs "$names" --argjson about "$(about)" \
-		-f "$bench/report.jq" "$raw" >"$out/results.json"
-	if [ -n "$growth" ]; then
-		table metrics median | tee "$out/results.md"
-	elif [ -n "$count_requests" ]; then
-		requests_table | tee "$out/results.md"
-	else
-		tables | tee "$out/results.md"
-	fi
+	jq -R -n "$columns | map({ metric: .[0], workload: .[1], panel: .[2], what: .[3] })" \
+		"$metrics_file" >"$work/metrics.json"
+	jq -R -n "$columns | map({ metric: .[0], relation: .[1], limit: (.[2] | tonumber),
+		against: .[3] })" "$bench/targets.tsv" >"$work/targets.json"
+	about >"$work/about.json"
+	jq -s --slurpfile metrics "$work/metrics.json" --slurpfile targets "$work/targets.json" \
+		--slurpfile about "$work/about.json" '
+		$metrics[0] as $metrics | $targets[0] as $targets | $about[0] as $about |
+		($about.options | keys_unsorted) as $fs |
+		($about.options | map_values(.kind)) as $kinds |'"$(cat "$bench/report.jq")" \
+		"$raw" >"$out/results.json"
+	tables | tee "$out/results.md"
 	why_failed
 }
 
 tables() {
 	local other
 
+	if [ -n "$count_requests" ]; then
+		requests_table
+		return
+	fi
 	heading "Medians, and half of the distance from the fastest to the slowest round:"
 	table metrics median
 	for other in plain passthrough_ll; do
 		if has_member "$other" "${filesystems[@]}"; then
 			heading "Ratios to $other, medians of the rounds:"
-			table metrics "to_$other"
+			table metrics "$other"
 		fi
 	done
-	heading "Processor seconds, of commands and daemon, with what is committed after the command:"
-	table cpu median
+	if [ -z "$growth" ]; then
+		heading "Processor seconds, of commands and daemon, with what is committed after the command:"
+		table cpu median
+	fi
+	if [ "$(jq '[.targets[].seen[].value] | any' "$out/results.json")" = true ]; then
+		heading "Targets:"
+		table targets median
+	fi
 }
 
 heading() {

@@ -81,7 +81,7 @@ find_all_run() {
 }
 
 find_all_verify() {
-	same_text "$(awk '{ bytes += $1 } END { print NR, bytes }' "$home/find.out")" \
+	same_text "$(count_and_sum <"$home/find.out")" \
 		"$files_many $((files_many * 100))"
 }
 
