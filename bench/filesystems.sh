@@ -83,9 +83,21 @@ make_cairnfs() {
 	"$program" init "${init_options[@]}" "$home/workspace.db"
 }
 
-mount_cairnfs() {
+# Sets $mount_command: how cairnfs is called, for those who measure just that.
+cairnfs_command() {
 	cairnfs_split "${fs_options[$fs]:-}"
-	"$program" mount "$home/workspace.db" "$mnt" -o "log=$home/daemon.log$mount_options"
+	mount_command=("$program" mount "$home/workspace.db" "$mnt" -o
+		"log=$home/daemon.log$mount_options")
+}
+
+mount_cairnfs() {
+	cairnfs_command
+	"${mount_command[@]}" && note_daemon
+}
+
+# note_daemon: whom cairnfs put in the background.
+note_daemon() {
+	jq .pid "$home/workspace.db-mount" >"$home/daemon.pid"
 }
 
 make_passthrough_ll() {
@@ -154,7 +166,7 @@ unmount_fs() {
 	fi
 	if [ "${fs_kind[$fs]}" = cairnfs ]; then
 		cairnfs_split "${fs_options[$fs]:-}"
-		timeout 300 "$program" umount "$mnt"
+		timeout 300 "$program" umount "$mnt" && rm -f "$home/daemon.pid"
 		return
 	fi
 	until fusermount3 -u "$mnt" 2>>"$home/daemon.log"; do
@@ -202,14 +214,14 @@ drop_fs() {
 # remount_cold: the file system at hand, with nothing in the kernel's caches where we may say so.
 remount_cold() {
 	unmount_fs "$fs"
-	sync
+	settle
 	drop_caches
 	mount_fs "$fs"
 }
 
 # Whether caches can be dropped; otherwise "cold" means no more than "mounted anew".
 can_drop_caches() {
-	[ -w /proc/sys/vm/drop_caches ]
+	[ "$scale" != tiny ] && [ -w /proc/sys/vm/drop_caches ]
 }
 
 drop_caches() {
@@ -232,10 +244,12 @@ begin_with() {
 	mkdir "$mnt/$1"
 }
 
-# settle: nothing of what went before is still being written when the measurement begins.
+# settle: nothing of what went before is still being written when the measurement begins. (Where sizes are
+# tiny, nobody looks at the time, and nothing is to wait for a disk that others use.)
 settle() {
-	sync "$mnt" 2>/dev/null || true
-	sync
+	[ "$scale" != tiny ] || return 0
+	timeout "$limit" sync "$mnt" 2>/dev/null || true
+	timeout "$limit" sync -f "$work" || true
 }
 
 # recover FS: after a failure, the mount may be of no more use to anybody.

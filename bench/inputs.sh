@@ -2,6 +2,21 @@
 # Made or fetched once, into $cache; later runs need no network. Sourced, not run.
 # shellcheck shell=bash
 
+# Those that the chosen workloads and file systems need.
+prepare_inputs() {
+	prepare_tree
+	prepare_sources
+	if has_member passthrough_ll "${filesystems[@]}"; then
+		prepare_passthrough_ll
+	fi
+	if has_member npm "${workloads[@]}"; then
+		prepare_npm
+	fi
+	if [[ " ${workloads[*]}" == *" git"* ]]; then
+		prepare_git
+	fi
+}
+
 # The package whose sources are the tree: the Go library and compiler, some 8,900 entries in
 # directories as deep and with files as small and as large as a project has.
 tree_package=golang-1.19-src
@@ -13,7 +28,7 @@ prepare_tree() {
 
 	if [ -z "$tree" ]; then
 		part=$tree_inside${tree_part:+/$tree_part}
-		name=$tree_package${tree_part:+-$tree_part}
+		name=$tree_package${tree_part:+-${tree_part//\//-}}
 		tree="$cache/$name.tar"
 		[ -e "$tree" ] || make_tree "$part"
 	fi
@@ -49,15 +64,12 @@ fetch_package() {
 	echo "$found"
 }
 
-# What must be there when the tree has been unpacked or copied: $tree_files, $tree_entries (with
-# directories), $tree_bytes.
-grep_word=Deadline
-
+# What must be there when the tree has been unpacked or copied: $tree_files and $tree_bytes.
 count_tree() {
 	[ -e "$tree" ] || die "$tree is not there"
-	read -r tree_files tree_entries tree_bytes < <(tar -tv -f "$tree" | awk '
+	read -r tree_files tree_bytes < <(tar -tv -f "$tree" | awk '
 		/^-/ { files++; bytes += $3 }
-		END { print files + 0, NR, bytes + 0 }')
+		END { printf "%d %.0f\n", files, bytes }')
 	[ "$tree_files" -gt 0 ] || die "$tree holds no file"
 }
 

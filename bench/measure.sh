@@ -39,8 +39,40 @@ workload_steps() {
 
 	if_defined "${workload}_prepare"
 	settle
+	times >"$home/times.before"
+	daemon_ticks >"$home/ticks.before"
+	[ -z "$count_requests" ] || watch_requests
 	"${workload}_run"
+	times >"$home/times.after"
+	[ -z "$count_requests" ] || requests_seen >>"$records"
+	# What it still has to commit belongs to it.
+	timeout "$limit" sync "$mnt" 2>/dev/null || true
+	daemon_ticks >"$home/ticks.after"
 	if_defined "${workload}_verify"
+	used_cpu >>"$records"
+}
+
+# The processor time of what serves the mount; nothing where that is nobody, or not known.
+daemon_ticks() {
+	local pid
+
+	[ -e "$home/daemon.pid" ] || return 0
+	pid=$(cat "$home/daemon.pid")
+	[ ! -e "/proc/$pid/stat" ] || sed 's/^.*) //' "/proc/$pid/stat" | awk '{ print $12 + $13 }'
+}
+
+# The processor seconds of the commands (times tells of all that the shell has waited for, in its
+# second line) and of the daemon.
+used_cpu() {
+	awk -F'[ms ]+' -v hertz="$(getconf CLK_TCK)" '
+		FILENAME ~ /times/ && FNR == 2 { times[FILENAME] = $1 * 60 + $2 + $3 * 60 + $4 }
+		FILENAME ~ /ticks/ { ticks[FILENAME] = $1; served = 1 }
+		END {
+			printf "cpu\ts\t%.3f\t", times[ARGV[2]] - times[ARGV[1]]
+			if (served)
+				printf "%.3f", (ticks[ARGV[4]] - ticks[ARGV[3]]) / hertz
+			print ""
+		}' "$home/times.before" "$home/times.after" "$home/ticks.before" "$home/ticks.after"
 }
 
 # measure FS WORKLOAD: sets $status to "ok" or "fails", and $why. What was measured is in $records. In
@@ -74,24 +106,11 @@ reason() {
 	echo "${line//"$work/"/}"
 }
 
-# record ROUND FS WORKLOAD: a line of JSON for each metric.
+# record ROUND FS WORKLOAD: a line of JSON.
 record() {
-	local metric
-
-	metrics_of "$3" | while read -r metric; do
-		jq -cn --argjson round "$1" --arg fs "$2" --arg metric "$metric" --arg status "$status" \
-			--arg why "$why" --rawfile records "$records" '
-			($records | split("\n") | map(split("\t") | select(.[0] == $metric)) | first)
-			as $seen |
-			{ round: $round, fs: $fs, metric: $metric, status: $status } +
-			if $status == "ok" then
-				{ unit: $seen[1], value: ($seen[2] | tonumber) }
-			else { why: $why } end'
-	done >>"$raw"
-}
-
-metrics_of() {
-	awk -F'\t' -v workload="$1" '$2 == workload { print $1 }' "$bench/metrics.tsv"
+	jq -cn --argjson round "$1" --arg fs "$2" --arg workload "$3" --arg status "$status" \
+		--arg why "$why" --argjson load "$(cut -d' ' -f1 /proc/loadavg)" \
+		--rawfile records "$records" -f "$bench/record.jq" >>"$raw"
 }
 
 # rotated N LIST...: the list, beginning with another member in each round: who comes after whom, and
@@ -108,6 +127,7 @@ round() {
 	local workload name order
 
 	say "Round $1 of $rounds"
+	broken=()
 	for name in "${filesystems[@]}"; do
 		make_fs "$name" >"$work/make.log" 2>&1 || {
 			cat "$work/make.log" >&2
@@ -147,7 +167,8 @@ one_workload() {
 # shown FS: what was measured, on the line of progress.
 shown() {
 	if [ "$status" = ok ]; then
-		printf ' %s %s' "$1" "$(awk '{ printf "%s%.4g", (NR > 1 ? "," : ""), $3 }' "$records")"
+		printf ' %s %s' "$1" "$(awk -F'\t' '
+			$1 != "cpu" && $1 !~ /^request:/ { printf "%s%.4g", (NR > 1 ? "," : ""), $3 }' "$records")"
 	else
 		printf ' %s %s' "$1" "$status"
 	fi

@@ -8,12 +8,12 @@ ninja_prepare() {
 }
 
 ninja_run() {
-	timed ninja ninja -C "$mnt/build/out" -j2
+	timed ninja ninja -C "$mnt/build/out" -j2 "${ninja_targets[@]}"
 }
 
 ninja_verify() {
-	"$mnt/build/out/cairnfs" --version
-	ninja -C "$mnt/build/out" -n | grep 'no work to do'
+	[ "${#ninja_targets[@]}" -gt 0 ] || "$mnt/build/out/cairnfs" --version
+	ninja -C "$mnt/build/out" -n "${ninja_targets[@]}" | grep 'no work to do'
 	rm -r "$mnt/build"
 }
 

@@ -20,14 +20,17 @@ done_with() {
 	touch "$home/$1.done"
 }
 
+# count_and_sum: of numbers, a line each.
+count_and_sum() {
+	awk '{ sum += $1 } END { printf "%d %.0f", NR, sum }'
+}
+
 # has_tree DIR: all files of the tree are there, with as many bytes.
 has_tree() {
 	local seen
 
-	seen=$(find "$1" -name .git -prune -o -printf '%y %s\n' | awk '
-		$1 == "f" { files++; bytes += $2 }
-		END { print files + 0, NR, bytes + 0 }')
-	same_text "$seen" "$tree_files $tree_entries $tree_bytes"
+	seen=$(find "$1" -name .git -prune -o -type f -printf '%s\n' | count_and_sum)
+	same_text "$seen" "$tree_files $tree_bytes"
 }
 
 untar_do() {
@@ -79,7 +82,7 @@ find_run() {
 find_verify() {
 	local seen
 
-	seen=$(awk '{ bytes += $1 } END { print NR, bytes + 0 }' "$home/find.out")
+	seen=$(count_and_sum <"$home/find.out")
 	same_text "$seen" "$tree_files $tree_bytes"
 }
 
@@ -96,7 +99,10 @@ find_cold_verify() {
 	find_verify
 }
 
-# grep_tree METRIC: a word that is in some files; all are read to their end.
+# A word that is in some files of any tree; all are read to their end.
+grep_word=include
+
+# grep_tree METRIC
 grep_tree() {
 	timed "$1" grep -r -a --exclude-dir=.git "$grep_word" "$mnt/tree" >"$home/grep.out"
 }
