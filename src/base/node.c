@@ -267,9 +267,10 @@ static ssize_t path_locked(struct cairn_nodes *nodes, uint64_t ino, char *end)
 	return (ssize_t)len;
 }
 
-int cairn_node_path(struct cairn_nodes *nodes, uint64_t ino, char **ret)
+int cairn_node_locate(struct cairn_nodes *nodes, uint64_t ino, char **ret, uint32_t *ret_type)
 {
 	char *path = NULL;
+	uint32_t type = 0;
 	ssize_t len;
 	int r = 0;
 
@@ -281,14 +282,24 @@ int cairn_node_path(struct cairn_nodes *nodes, uint64_t ino, char **ret)
 		r = -ENOENT;
 	else if (!path)
 		r = -ENOMEM;
-	else if (len > 0)
+	else
+		type = (uint32_t)find_locked(nodes, ino)->type << 12;
+	if (path)
 		(void)path_locked(nodes, ino, path + len);
 	pthread_mutex_unlock(&nodes->lock);
 	if (r < 0)
 		return r;
 	strcpy(path + len, len > 0 ? "" : "/");
 	*ret = path;
+	*ret_type = type;
 	return 0;
+}
+
+int cairn_node_path(struct cairn_nodes *nodes, uint64_t ino, char **ret)
+{
+	uint32_t type;
+
+	return cairn_node_locate(nodes, ino, ret, &type);
 }
 
 size_t cairn_nodes_count(struct cairn_nodes *nodes)
