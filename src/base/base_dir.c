@@ -122,7 +122,7 @@ static int look_at(struct dir_base *b, const struct dir_node *dir, const char *n
 	uint64_t ino;
 	int r;
 
-	r = cairn_dir_stat_at(b, dir->fd, name, &stx);
+	r = cairn_dir_stat_at(b, dir, name, &stx);
 	if (r == -EXDEV) {
 		stx = hidden_stat(&stx, &dir->stx);
 		r = 0;

@@ -103,6 +103,7 @@ struct dir_base {
 struct dir_node {
 	int fd; /* -1: a mount that is not entered */
 	uint64_t ino;
+	bool careful;     /* there are mounts below the root that are not entered */
 	struct statx stx; /* of such a mount, with the type of a directory, the id alone */
 };
 static inline void dir_nodep(const struct dir_node *node)
@@ -124,7 +125,8 @@ bool cairn_dir_has_openat2(int fd);
 int cairn_dir_open_node(struct dir_base *b, uint64_t ino, struct dir_node *ret);
 /* Looks at a name in an open directory. Does not give it out. -EXDEV with the id alone in ret for
  * a mount that is not entered. */
-int cairn_dir_stat_at(struct dir_base *b, int dir_fd, const char *name, struct statx *ret);
+int cairn_dir_stat_at(struct dir_base *b, const struct dir_node *dir, const char *name,
+		      struct statx *ret);
 /* Opens for reading what is open with O_PATH, without moving its access time where that is allowed.
  */
 int cairn_dir_reopen(int fd, int flags);

@@ -124,10 +124,9 @@ static int open_stretches(int root_fd, char *path, uint64_t resolve)
 
 /* Opens a path from the root, "/a/b", with O_PATH. -EXDEV where it leads into a mount that is not
  * entered, whose id *ret_hidden then has. */
-static int open_path(struct dir_base *b, const char *path, struct statx *ret_hidden)
+static int open_path(struct dir_base *b, const char *path, bool careful, struct statx *ret_hidden)
 {
 	_cleanup_(cairn_freep) char *copy = strdup(path[1] ? path + 1 : ".");
-	bool careful = cairn_dir_mounts_any(b);
 	int fd;
 
 	if (!copy)
@@ -167,7 +166,8 @@ int cairn_dir_open_node(struct dir_base *b, uint64_t ino, struct dir_node *ret)
 	r = cairn_node_locate(&b->nodes, ino, &path, &type);
 	if (r < 0)
 		return r;
-	r = open_path(b, path, &node.stx);
+	node.careful = cairn_dir_mounts_any(b);
+	r = open_path(b, path, node.careful, &node.stx);
 	if (names_nothing(r)) {
 		atomic_store(&b->changed, true);
 		return -ENOENT;
@@ -215,11 +215,12 @@ static int stat_carefully(struct dir_base *b, int dir_fd, const char *name, stru
 	return statx(fd, "", AT_EMPTY_PATH, DIR_STATX_MASK, ret) < 0 ? -errno : 0;
 }
 
-int cairn_dir_stat_at(struct dir_base *b, int dir_fd, const char *name, struct statx *ret)
+int cairn_dir_stat_at(struct dir_base *b, const struct dir_node *dir, const char *name,
+		      struct statx *ret)
 {
-	if (cairn_dir_mounts_any(b))
-		return stat_carefully(b, dir_fd, name, ret);
-	if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, DIR_STATX_MASK, ret) < 0)
+	if (dir->careful)
+		return stat_carefully(b, dir->fd, name, ret);
+	if (statx(dir->fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, DIR_STATX_MASK, ret) < 0)
 		return -errno;
 	return 0;
 }

@@ -22,8 +22,7 @@ struct cairn_node;
 struct cairn_nodes {
 	pthread_mutex_t lock;
 	struct cairn_node *table; /* by number; guarded by lock, like the nodes */
-	uint64_t root;
-	uint32_t linger; /* CAIRN_NODE_LINGER */
+	uint32_t linger;          /* CAIRN_NODE_LINGER */
 };
 
 /* -ENOMEM. */
