@@ -44,12 +44,14 @@ int cairn_base_open(const char *path, const struct cairn_base_options *options,
 				       "the base '%s' cannot be opened: %s; put it back where it "
 				       "was, or check its permissions",
 				       path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return cairn_error_set(
 			err, -EINVAL, "the base '%s' is neither a workspace nor a directory", path);
 	r = check_above(path, &st, options->above, err);
 	if (r < 0)
 		return r;
+	if (S_ISDIR(st.st_mode))
+		return cairn_base_dir_open(path, options, ret, err);
 	return cairn_base_store_open(path, options, ret, err);
 }
 

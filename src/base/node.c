@@ -1,6 +1,5 @@
 #include "base/node.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,13 +13,15 @@
 struct cairn_node {
 	UT_hash_handle hh;
 	uint64_t ino;
-	uint64_t dir;
-	uint32_t children; /* nodes whose `dir` this is */
-	uint32_t given;    /* when, in seconds of the monotonic clock */
-	uint8_t type;      /* S_IFMT >> 12 */
-	bool forgotten;    /* goes with its last child */
+	struct cairn_node *dir; /* NULL: the root */
+	char *name;             /* `space`, or a string of its own where that is too small */
+	uint32_t children;      /* nodes whose `dir` this is */
+	uint32_t given;         /* when, in seconds of the monotonic clock */
+	uint8_t type;           /* S_IFMT >> 12 */
+	bool forgotten;         /* goes with its last child */
 	uint8_t name_len;
-	char name[];
+	uint8_t space_len; /* without the NUL */
+	char space[];
 };
 
 static uint32_t now(void)
@@ -45,20 +46,24 @@ static bool insert_locked(struct cairn_nodes *nodes, struct cairn_node *node)
 	return node->hh.tbl;
 }
 
-/* Takes one child away from a directory, and what nobody needs any more out of the table. */
-static void release_locked(struct cairn_nodes *nodes, uint64_t dir)
+static void free_node(struct cairn_node *node)
 {
-	struct cairn_node *node = find_locked(nodes, dir);
+	if (node->name != node->space)
+		free(node->name);
+	free(node);
+}
 
-	while (node) {
-		uint64_t up = node->dir;
+/* Takes a node that has no children out of the table, and the directories above it that were only
+ * waiting for that. */
+static void drop_locked(struct cairn_nodes *nodes, struct cairn_node *node)
+{
+	while (node->dir && node->forgotten && node->children == 0) {
+		struct cairn_node *dir = node->dir;
 
-		assert(node->children > 0);
-		if (--node->children > 0 || !node->forgotten)
-			return;
 		HASH_DEL(nodes->table, node);
-		free(node);
-		node = find_locked(nodes, up);
+		free_node(node);
+		dir->children--;
+		node = dir;
 	}
 }
 
@@ -66,11 +71,12 @@ int cairn_nodes_init(struct cairn_nodes *nodes, uint64_t root)
 {
 	struct cairn_node *node = calloc(1, sizeof(*node) + 1);
 
-	*nodes = (struct cairn_nodes){ .root = root, .linger = CAIRN_NODE_LINGER };
+	*nodes = (struct cairn_nodes){ .linger = CAIRN_NODE_LINGER };
 	pthread_mutex_init(&nodes->lock, NULL);
 	if (!node)
 		return -ENOMEM;
 	node->ino = root;
+	node->name = node->space;
 	node->type = S_IFDIR >> 12;
 	if (!insert_locked(nodes, node)) {
 		free(node);
@@ -85,38 +91,44 @@ void cairn_nodes_destroy(struct cairn_nodes *nodes)
 
 	HASH_ITER (hh, nodes->table, node, next) {
 		HASH_DEL(nodes->table, node);
-		free(node);
+		free_node(node);
 	}
 	pthread_mutex_destroy(&nodes->lock);
 }
 
-static bool stands_at(const struct cairn_node *node, uint64_t dir, const char *name, size_t len)
+static bool stands_at(const struct cairn_node *node, const struct cairn_node *dir, const char *name,
+		      size_t len)
 {
 	return node->dir == dir && node->name_len == len && memcmp(node->name, name, len) == 0;
 }
 
-/* Whether `ino` is `dir` or one of the directories above it. */
-static bool is_above_locked(struct cairn_nodes *nodes, uint64_t ino, uint64_t dir)
+/* Whether `node` is `dir` or one of the directories above it. */
+static bool is_above(const struct cairn_node *node, const struct cairn_node *dir)
 {
-	while (dir != ino && dir != nodes->root) {
-		const struct cairn_node *node = find_locked(nodes, dir);
+	while (dir && dir != node)
+		dir = dir->dir;
+	return dir;
+}
 
-		if (!node)
-			return false;
-		dir = node->dir;
+static int set_name(struct cairn_node *node, const char *name, size_t len)
+{
+	char *to = node->space;
+
+	if (len > node->space_len) {
+		to = malloc(len + 1);
+		if (!to)
+			return -ENOMEM;
 	}
-	return dir == ino;
-}
-
-static void set_place(struct cairn_node *node, uint64_t dir, const char *name, size_t len)
-{
-	node->dir = dir;
+	memcpy(to, name, len);
+	to[len] = '\0';
+	if (node->name != node->space)
+		free(node->name);
+	node->name = to;
 	node->name_len = (uint8_t)len;
-	memcpy(node->name, name, len);
-	node->name[len] = '\0';
+	return 0;
 }
 
-static int add_locked(struct cairn_nodes *nodes, struct cairn_node *parent, const char *name,
+static int add_locked(struct cairn_nodes *nodes, struct cairn_node *dir, const char *name,
 		      size_t len, uint64_t ino, struct cairn_node **ret)
 {
 	struct cairn_node *node = calloc(1, sizeof(*node) + len + 1);
@@ -124,55 +136,49 @@ static int add_locked(struct cairn_nodes *nodes, struct cairn_node *parent, cons
 	if (!node)
 		return -ENOMEM;
 	node->ino = ino;
-	set_place(node, parent->ino, name, len);
+	node->dir = dir;
+	node->name = node->space;
+	node->space_len = (uint8_t)len;
+	(void)set_name(node, name, len); /* there is room */
 	if (!insert_locked(nodes, node)) {
 		free(node);
 		return -ENOMEM;
 	}
-	parent->children++;
+	dir->children++;
 	*ret = node;
 	return 0;
 }
 
-/* The node may get another address: nothing points to it but the table. */
-static int move_locked(struct cairn_nodes *nodes, struct cairn_node *node,
-		       struct cairn_node *parent, const char *name, size_t len,
-		       struct cairn_node **ret)
+static int move_locked(struct cairn_nodes *nodes, struct cairn_node *node, struct cairn_node *dir,
+		       const char *name, size_t len)
 {
-	uint64_t old = node->dir;
-	struct cairn_node *moved = malloc(sizeof(*moved) + len + 1);
+	struct cairn_node *old = node->dir;
+	int r;
 
-	if (!moved)
-		return -ENOMEM;
-	memcpy(moved, node, sizeof(*moved));
-	set_place(moved, parent->ino, name, len);
-	HASH_DEL(nodes->table, node);
-	free(node);
-	if (!insert_locked(nodes, moved)) {
-		free(moved);
-		release_locked(nodes, old);
-		return -ENOMEM;
-	}
-	parent->children++;
-	release_locked(nodes, old);
-	*ret = moved;
+	r = set_name(node, name, len);
+	if (r < 0)
+		return r;
+	dir->children++;
+	node->dir = dir;
+	old->children--;
+	drop_locked(nodes, old);
 	return 0;
 }
 
-static int give_locked(struct cairn_nodes *nodes, uint64_t dir, const char *name, size_t len,
+static int give_locked(struct cairn_nodes *nodes, uint64_t dir_ino, const char *name, size_t len,
 		       uint64_t ino, uint32_t type)
 {
-	struct cairn_node *parent = find_locked(nodes, dir), *node = find_locked(nodes, ino);
+	struct cairn_node *dir = find_locked(nodes, dir_ino), *node = find_locked(nodes, ino);
 	int r = 0;
 
-	if (!parent)
+	if (!dir)
 		return -ENOENT;
-	if (ino == nodes->root)
+	if (node && !node->dir)
 		return 0;
 	if (!node)
-		r = add_locked(nodes, parent, name, len, ino, &node);
-	else if (!stands_at(node, dir, name, len) && !is_above_locked(nodes, ino, dir))
-		r = move_locked(nodes, node, parent, name, len, &node);
+		r = add_locked(nodes, dir, name, len, ino, &node);
+	else if (!stands_at(node, dir, name, len) && !is_above(node, dir))
+		r = move_locked(nodes, node, dir, name, len);
 	if (r < 0)
 		return r;
 	node->type = (uint8_t)((type & S_IFMT) >> 12);
@@ -197,17 +203,11 @@ int cairn_node_give(struct cairn_nodes *nodes, uint64_t dir, const char *name, s
 static void forget_locked(struct cairn_nodes *nodes, uint64_t ino)
 {
 	struct cairn_node *node = find_locked(nodes, ino);
-	uint64_t dir;
 
-	if (!node || ino == nodes->root || now() - node->given < nodes->linger)
+	if (!node || now() - node->given < nodes->linger)
 		return;
 	node->forgotten = true;
-	if (node->children > 0)
-		return;
-	dir = node->dir;
-	HASH_DEL(nodes->table, node);
-	free(node);
-	release_locked(nodes, dir);
+	drop_locked(nodes, node);
 }
 
 void cairn_node_forget(struct cairn_nodes *nodes, uint64_t ino)
@@ -232,63 +232,68 @@ int cairn_node_type(struct cairn_nodes *nodes, uint64_t ino, uint32_t *ret)
 int cairn_node_place(struct cairn_nodes *nodes, uint64_t ino, uint64_t *ret_dir,
 		     char ret_name[CAIRN_NAME_MAX + 1])
 {
-	const struct cairn_node *node = NULL;
+	const struct cairn_node *node;
+	int r = -ENOENT;
 
 	pthread_mutex_lock(&nodes->lock);
-	if (ino != nodes->root)
-		node = find_locked(nodes, ino);
-	if (node) {
-		*ret_dir = node->dir;
+	node = find_locked(nodes, ino);
+	if (node && node->dir) {
+		*ret_dir = node->dir->ino;
 		memcpy(ret_name, node->name, node->name_len + 1U);
+		r = 0;
 	}
 	pthread_mutex_unlock(&nodes->lock);
-	return node ? 0 : -ENOENT;
+	return r;
 }
 
-/* Writes the path that ends before `end`, backwards, or only counts where `end` is NULL. Returns
- * its length, -1 where a step is not known. No directory is its own ancestor, so it comes to an
- * end. */
-static ssize_t path_locked(struct cairn_nodes *nodes, uint64_t ino, char *end)
+/* "/" for the root. No directory is its own ancestor, so it comes to an end. */
+static char *make_path(const struct cairn_node *node)
 {
-	size_t len = 0;
+	size_t len = node->dir ? 0 : 1;
+	char *path, *at;
 
-	while (ino != nodes->root) {
-		const struct cairn_node *node = find_locked(nodes, ino);
-
-		if (!node)
-			return -1;
-		len += node->name_len + 1U;
-		if (end) {
-			memcpy(end - len + 1, node->name, node->name_len);
-			*(end - len) = '/';
-		}
-		ino = node->dir;
+	for (const struct cairn_node *step = node; step->dir; step = step->dir)
+		len += step->name_len + 1U;
+	path = malloc(len + 1);
+	if (!path)
+		return NULL;
+	at = path + len;
+	*at = '\0';
+	if (!node->dir)
+		*--at = '/';
+	for (; node->dir; node = node->dir) {
+		at -= node->name_len;
+		memcpy(at, node->name, node->name_len);
+		*--at = '/';
 	}
-	return (ssize_t)len;
+	return path;
+}
+
+int cairn_node_locate(struct cairn_nodes *nodes, uint64_t ino, char **ret, uint32_t *ret_type)
+{
+	const struct cairn_node *node;
+	char *path = NULL;
+	uint32_t type = 0;
+
+	pthread_mutex_lock(&nodes->lock);
+	node = find_locked(nodes, ino);
+	if (node) {
+		path = make_path(node);
+		type = (uint32_t)node->type << 12;
+	}
+	pthread_mutex_unlock(&nodes->lock);
+	if (!path)
+		return node ? -ENOMEM : -ENOENT;
+	*ret = path;
+	*ret_type = type;
+	return 0;
 }
 
 int cairn_node_path(struct cairn_nodes *nodes, uint64_t ino, char **ret)
 {
-	char *path = NULL;
-	ssize_t len;
-	int r = 0;
+	uint32_t type;
 
-	pthread_mutex_lock(&nodes->lock);
-	len = path_locked(nodes, ino, NULL);
-	if (len >= 0)
-		path = malloc((size_t)len + 2);
-	if (len < 0)
-		r = -ENOENT;
-	else if (!path)
-		r = -ENOMEM;
-	else if (len > 0)
-		(void)path_locked(nodes, ino, path + len);
-	pthread_mutex_unlock(&nodes->lock);
-	if (r < 0)
-		return r;
-	strcpy(path + len, len > 0 ? "" : "/");
-	*ret = path;
-	return 0;
+	return cairn_node_locate(nodes, ino, ret, &type);
 }
 
 size_t cairn_nodes_count(struct cairn_nodes *nodes)

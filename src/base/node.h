@@ -22,8 +22,7 @@ struct cairn_node;
 struct cairn_nodes {
 	pthread_mutex_t lock;
 	struct cairn_node *table; /* by number; guarded by lock, like the nodes */
-	uint64_t root;
-	uint32_t linger; /* CAIRN_NODE_LINGER */
+	uint32_t linger;          /* CAIRN_NODE_LINGER */
 };
 
 /* -ENOMEM. */
@@ -43,5 +42,7 @@ int cairn_node_place(struct cairn_nodes *nodes, uint64_t ino, uint64_t *ret_dir,
 		     char ret_name[CAIRN_NAME_MAX + 1]);
 /* The path from the root, "/" or "/a/b", as a new string; free() it. */
 int cairn_node_path(struct cairn_nodes *nodes, uint64_t ino, char **ret);
+/* Both at once. */
+int cairn_node_locate(struct cairn_nodes *nodes, uint64_t ino, char **ret_path, uint32_t *ret_type);
 
 size_t cairn_nodes_count(struct cairn_nodes *nodes);
