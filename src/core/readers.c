@@ -7,7 +7,7 @@
 int cairn_readers_init(struct cairn_readers *readers, struct cairn_store *store)
 {
 	*readers = (struct cairn_readers){ .store = store };
-	return -pthread_mutex_init(&readers->lock, NULL);
+	return cairn_mutex_init(&readers->lock, CAIRN_LOCK_LEAF);
 }
 
 void cairn_readers_destroy(struct cairn_readers *readers)
@@ -15,7 +15,7 @@ void cairn_readers_destroy(struct cairn_readers *readers)
 	for (size_t i = 0; i < readers->idle_count; i++)
 		readers->store->ops->reader_close(readers->idle[i]);
 	free(readers->idle);
-	pthread_mutex_destroy(&readers->lock);
+	cairn_mutex_destroy(&readers->lock);
 }
 
 int cairn_reading(struct cairn_readers *readers, struct cairn_reading *ret)
@@ -24,11 +24,11 @@ int cairn_reading(struct cairn_readers *readers, struct cairn_reading *ret)
 	unsigned long rests;
 	int r;
 
-	pthread_mutex_lock(&readers->lock);
+	cairn_mutex_lock(&readers->lock);
 	rests = readers->rests;
 	if (readers->idle_count > 0)
 		reader = readers->idle[--readers->idle_count];
-	pthread_mutex_unlock(&readers->lock);
+	cairn_mutex_unlock(&readers->lock);
 
 	if (!reader) {
 		r = readers->store->ops->reader_open(readers->store, &reader);
@@ -41,11 +41,11 @@ int cairn_reading(struct cairn_readers *readers, struct cairn_reading *ret)
 
 void cairn_readers_rest(struct cairn_readers *readers)
 {
-	pthread_mutex_lock(&readers->lock);
+	cairn_mutex_lock(&readers->lock);
 	readers->rests++;
 	for (size_t i = 0; i < readers->idle_count; i++)
 		readers->store->ops->reader_rest(readers->idle[i]);
-	pthread_mutex_unlock(&readers->lock);
+	cairn_mutex_unlock(&readers->lock);
 }
 
 static bool push_locked(struct cairn_readers *readers, struct cairn_reader *reader)
@@ -70,11 +70,11 @@ void cairn_readingp(struct cairn_reading *reading)
 
 	if (!reading->reader)
 		return;
-	pthread_mutex_lock(&readers->lock);
+	cairn_mutex_lock(&readers->lock);
 	if (reading->rests != readers->rests)
 		readers->store->ops->reader_rest(reading->reader);
 	kept = push_locked(readers, reading->reader);
-	pthread_mutex_unlock(&readers->lock);
+	cairn_mutex_unlock(&readers->lock);
 	if (!kept)
 		readers->store->ops->reader_close(reading->reader);
 	reading->reader = NULL;

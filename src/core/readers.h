@@ -5,14 +5,16 @@
  * a newer one or the writer has all of them rest. */
 #pragma once
 
-#include <pthread.h>
+#include <stddef.h>
+
+#include "core/lock.h"
 
 struct cairn_reader;
 struct cairn_store;
 
 struct cairn_readers {
 	struct cairn_store *store;
-	pthread_mutex_t lock;
+	struct cairn_mutex lock;
 	struct cairn_reader **idle; /* a stack; guarded by lock */
 	size_t idle_count, idle_capacity;
 	unsigned long rests; /* how often all were to rest; guarded by lock */
