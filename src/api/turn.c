@@ -7,13 +7,11 @@
 #include <sys/stat.h>
 
 #include "util/clock.h"
+#include "util/filelock.h"
 #include "util/macro.h"
 
-enum {
-	BYTE_TURN,
-	BYTE_QUEUE,
-	BYTE_OPEN,
-};
+static const struct cairn_filerange byte_turn = { 0, 1 }, byte_queue = { 1, 1 },
+				    byte_open = { 2, 1 };
 
 /* After this long, calls that begin no longer join a turn but wait for the next. */
 #define TURN_MAX_NS 20000000U
@@ -22,31 +20,15 @@ enum {
 #define PAUSE_MIN_NS 20000L
 #define PAUSE_MAX_NS 2000000L
 
-static int set_lock(int fd, int byte, short type)
-{
-	struct flock lock = {
-		.l_type = type,
-		.l_whence = SEEK_SET,
-		.l_start = byte,
-		.l_len = 1,
-	};
-
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno == EACCES || errno == EAGAIN)
-		return -EAGAIN;
-	return errno == EINVAL ? -ENOLCK : -errno;
-}
-
 /* Waits by looking again and again: there is no fcntl(2) that waits for a limited time. */
-static int wait_for_lock(int fd, int byte, uint64_t deadline)
+static int wait_for_lock(int fd, struct cairn_filerange byte, uint64_t deadline)
 {
 	struct timespec ts = { 0 };
 	long ns = PAUSE_MIN_NS;
 	int r;
 
 	for (;;) {
-		r = set_lock(fd, byte, F_WRLCK);
+		r = cairn_filelock_set(fd, byte, F_WRLCK);
 		if (r != -EAGAIN || cairn_mono_ns() > deadline)
 			return r;
 		ts.tv_nsec = ns / 2 + (long)(cairn_mono_ns() % (uint64_t)(ns / 2));
@@ -60,11 +42,11 @@ static int take(int fd)
 	uint64_t deadline = cairn_mono_ns() + UINT64_C(1000000) * CAIRN_TURN_BUDGET_MS;
 	int r;
 
-	r = wait_for_lock(fd, BYTE_QUEUE, deadline);
+	r = wait_for_lock(fd, byte_queue, deadline);
 	if (r < 0)
 		return r;
-	r = wait_for_lock(fd, BYTE_TURN, deadline);
-	set_lock(fd, BYTE_QUEUE, F_UNLCK);
+	r = wait_for_lock(fd, byte_turn, deadline);
+	cairn_filelock_set(fd, byte_queue, F_UNLCK);
 	return r;
 }
 
@@ -78,7 +60,7 @@ static int open_file(const char *path, mode_t mode, int *ret)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;
-	r = set_lock(fd, BYTE_OPEN, F_RDLCK);
+	r = cairn_filelock_set(fd, byte_open, F_RDLCK);
 	if (r == -EAGAIN)
 		return 1;
 	if (r < 0)
@@ -123,7 +105,7 @@ int cairn_turn_open(struct cairn_turn *turn, const char *workspace)
 void cairn_turn_close(struct cairn_turn *turn)
 {
 	if (turn->fd >= 0) {
-		if (set_lock(turn->fd, BYTE_OPEN, F_WRLCK) == 0)
+		if (cairn_filelock_set(turn->fd, byte_open, F_WRLCK) == 0)
 			unlink(turn->path);
 		close(turn->fd);
 	}
@@ -193,7 +175,7 @@ void cairn_turn_leave(struct cairn_turn *turn)
 		return;
 	pthread_mutex_lock(&turn->lock);
 	if (--turn->users == 0) {
-		set_lock(turn->fd, BYTE_TURN, F_UNLCK);
+		cairn_filelock_set(turn->fd, byte_turn, F_UNLCK);
 		turn->held = false;
 		pthread_cond_broadcast(&turn->changed);
 	}

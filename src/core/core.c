@@ -113,6 +113,7 @@ int cairn_core_open(struct cairn_store *store, const struct cairn_core_options *
 	core->options = *options;
 	core->options.read_only |= store->read_only;
 	core->options.max_dirty = MAX(core->options.max_dirty, CAIRN_MAX_DIRTY_LEAST);
+	core->options.wal_limit = MAX(core->options.wal_limit, CAIRN_WAL_LIMIT_LEAST);
 	core->log = log;
 	r = core_init(core);
 	store->on_busy = rest_readers;

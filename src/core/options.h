@@ -21,6 +21,9 @@ enum cairn_durability {
 /* With less room for changes than this, in bytes, one operation might wait for itself. */
 #define CAIRN_MAX_DIRTY_LEAST (UINT64_C(64) << 10)
 
+/* A smaller write-ahead log, in bytes, would be copied home after nearly every commit. */
+#define CAIRN_WAL_LIMIT_LEAST (UINT64_C(1) << 20)
+
 struct cairn_core_options {
 	bool read_only;
 	/* Leave inodes alone that were unlinked while in use: a mount in another process may still
@@ -30,8 +33,9 @@ struct cairn_core_options {
 	enum cairn_durability durability;
 	unsigned int commit_interval_ms; /* longest time a change waits for its commit to begin */
 	uint64_t max_dirty;              /* bytes of changes kept in memory before callers wait */
-	uint64_t quota;                  /* bytes the workspace may take; 0: no limit */
-	int64_t max_file_size;           /* bytes of one file; CAIRN_FILE_SIZE_MAX: no limit */
+	uint64_t wal_limit;    /* bytes of the write-ahead log at which commits wait for readers */
+	uint64_t quota;        /* bytes the workspace may take; 0: no limit */
+	int64_t max_file_size; /* bytes of one file; CAIRN_FILE_SIZE_MAX: no limit */
 
 	/* Called in the writer thread, with no lock held, when another process has changed files:
 	 * what anyone was told before may be old. May be NULL; must not call the core. */
@@ -46,5 +50,5 @@ struct cairn_core_options {
 	{                                                                                          \
 		.atime = CAIRN_NOATIME, .durability = CAIRN_DURABILITY_ASYNC,                      \
 		.commit_interval_ms = 1000, .max_dirty = UINT64_C(64) << 20,                       \
-		.max_file_size = INT64_MAX,                                                        \
+		.wal_limit = UINT64_C(1) << 30, .max_file_size = INT64_MAX,                        \
 	}

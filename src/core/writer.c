@@ -8,20 +8,12 @@
 #include "core/flush.h"
 #include "core/foreign.h"
 #include "core/internal.h"
+#include "core/wal.h"
 #include "util/clock.h"
 
 /* The running batch is committed early when it holds this share of max_dirty, so that callers
  * fill the next one meanwhile and seldom wait. */
 #define EARLY_SHARE 4U
-
-/* Bytes of WAL at which the writer checkpoints between commits, and at which it also waits for the
- * readers so that the WAL starts over. SQLite's own default is 4 MiB; a larger WAL takes more of
- * a burst in sequential writes before pages are copied home. */
-#define WAL_PASSIVE (UINT64_C(16) << 20)
-#define WAL_RESTART (UINT64_C(128) << 20)
-
-/* After this long without work a WAL that is not empty is checkpointed. */
-#define IDLE_CHECKPOINT_MS 2000U
 
 /* Waits between attempts at a batch that cannot be written. */
 #define RETRY_MIN_MS 10U
@@ -100,6 +92,16 @@ static int meet_foreign(struct cairn_core *core, struct cairn_batch *batch)
 	return core->writer.foreign ? cairn_conflict_resolve(core, batch) : 0;
 }
 
+static bool is_stopping(struct cairn_writer *w)
+{
+	bool stop;
+
+	cairn_mutex_lock(&w->lock);
+	stop = w->stop;
+	cairn_mutex_unlock(&w->lock);
+	return stop;
+}
+
 /* One transaction: the batch, and new leases if `leases`. */
 static int commit_once(struct cairn_core *core, struct cairn_batch *batch, bool leases)
 {
@@ -108,6 +110,9 @@ static int commit_once(struct cairn_core *core, struct cairn_batch *batch, bool 
 	int r;
 
 	r = ops->present(core->store);
+	if (r < 0)
+		return r;
+	r = cairn_wal_admit(core, is_stopping(&core->writer));
 	if (r < 0)
 		return r;
 	r = ops->begin(core->store);
@@ -205,6 +210,25 @@ static void set_committing(struct cairn_core *core, bool on)
 	cairn_mutex_unlock(&w->lock);
 }
 
+/* Looks what others did, and whether the file is still there. True when they have committed. */
+static bool look_at_others(struct cairn_core *core)
+{
+	struct cairn_writer *w = &core->writer;
+	uint64_t wal_size = core->store->ops->wal_size(core->store);
+	int r;
+
+	r = core->store->ops->present(core->store);
+	if (r < 0 || w->absent)
+		report(core, r);
+	w->absent = r < 0;
+	cairn_readers_rest(&core->readers);
+	r = cairn_foreign_poll(core);
+	if (r < 0 && r != -EAGAIN)
+		cairn_warn(core->log, "looking for changes by others: %s", strerror(-r));
+	w->next_poll = cairn_mono_ns() + UINT64_C(1000000) * CAIRN_FOREIGN_POLL_MS;
+	return core->store->ops->wal_size(core->store) != wal_size;
+}
+
 static int commit_until_done(struct cairn_core *core, struct cairn_batch *batch, bool leases)
 {
 	_cleanup_(cairn_timing_endp) struct cairn_timing timing =
@@ -216,6 +240,9 @@ static int commit_until_done(struct cairn_core *core, struct cairn_batch *batch,
 	do {
 		r = commit_once(core, batch, leases);
 		report(core, r);
+		/* The wait may be long, and others may commit meanwhile. */
+		if (r == -EAGAIN && cairn_mono_ns() >= core->writer.next_poll)
+			look_at_others(core);
 	} while (r < 0 && retry_later(core, &retry, r));
 	set_committing(core, false);
 	return r;
@@ -298,24 +325,6 @@ static int sync_until_done(struct cairn_core *core)
 	return r;
 }
 
-static void checkpoint_if_due(struct cairn_core *core, bool idle)
-{
-	uint64_t size = core->store->ops->wal_size(core->store);
-	int r = 0;
-
-	core->writer.wal_settled = idle;
-	if (!idle && size < WAL_PASSIVE)
-		return;
-	cairn_readers_rest(&core->readers);
-	if (size >= WAL_RESTART)
-		r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_RESTART);
-	else
-		r = core->store->ops->checkpoint(core->store, CAIRN_CHECKPOINT_PASSIVE);
-	if (r < 0 && r != -EAGAIN)
-		cairn_warn(core->log, "checkpoint: %s; tried again after the next commit",
-			   strerror(-r));
-}
-
 /* What the writer should do next (only this thread moves core->seq); taken under its lock, done
  * without it. */
 struct todo {
@@ -360,17 +369,14 @@ static struct timespec earliest(uint64_t a, uint64_t b)
 static struct todo wait_for_work(struct cairn_core *core)
 {
 	struct cairn_writer *w = &core->writer;
-	bool wal = !core->options.read_only && !w->wal_settled &&
-		   core->store->ops->wal_size(core->store) > 0;
+	uint64_t wal_due = cairn_wal_due(core);
 	struct timespec until;
 	struct todo todo;
 
 	cairn_mutex_lock(&w->lock);
 	for (;;) {
 		todo = look(core);
-		todo.idle =
-			wal && !w->deadline &&
-			cairn_mono_ns() >= w->idle_since + UINT64_C(1000000) * IDLE_CHECKPOINT_MS;
+		todo.idle = wal_due && !w->deadline && cairn_mono_ns() >= wal_due;
 		if (todo.stop || todo.commit || todo.lease || todo.sync || todo.poll || todo.idle)
 			break;
 		until = earliest(w->deadline, w->next_poll);
@@ -384,36 +390,29 @@ static struct todo wait_for_work(struct cairn_core *core)
 	return todo;
 }
 
-/* Looks what others did, and whether the file is still there. */
-static void poll_foreign(struct cairn_core *core)
+/* The same, and answers those who wait for it. */
+static bool poll_foreign(struct cairn_core *core)
 {
 	struct cairn_writer *w = &core->writer;
 	uint64_t wanted;
-	int r;
+	bool grown;
 
 	cairn_mutex_lock(&w->lock);
 	wanted = w->want_poll;
 	cairn_mutex_unlock(&w->lock);
-
-	r = core->store->ops->present(core->store);
-	if (r < 0 || w->absent)
-		report(core, r);
-	w->absent = r < 0;
-	cairn_readers_rest(&core->readers);
-	r = cairn_foreign_poll(core);
-	if (r < 0 && r != -EAGAIN)
-		cairn_warn(core->log, "looking for changes by others: %s", strerror(-r));
-	w->next_poll = cairn_mono_ns() + UINT64_C(1000000) * CAIRN_FOREIGN_POLL_MS;
+	grown = look_at_others(core);
 	note_done(core, &w->polled, wanted);
+	return grown;
 }
 
 /* One round of work. Negative only when the mount ends with changes unwritten. */
 static int work(struct cairn_core *core, const struct todo *todo)
 {
+	bool grown = todo->commit;
 	int r;
 
 	if (todo->poll)
-		poll_foreign(core);
+		grown |= poll_foreign(core);
 	if (todo->commit || todo->lease) {
 		r = commit_running(core, todo->lease);
 		if (r < 0)
@@ -424,10 +423,10 @@ static int work(struct cairn_core *core, const struct todo *todo)
 		if (r < 0)
 			return r;
 	}
-	if (todo->commit || todo->sync)
+	if (grown || todo->sync)
 		core->writer.idle_since = cairn_mono_ns();
-	if (todo->commit || todo->idle)
-		checkpoint_if_due(core, todo->idle);
+	if (!core->options.read_only && (grown || todo->idle))
+		cairn_wal_tend(core, todo->idle);
 	return 0;
 }
 
@@ -515,6 +514,7 @@ void cairn_writer_dirty(struct cairn_core *core, uint64_t seq)
 /* A caller is about to wait: whoever serves it may send somebody else to work. */
 static void say_waiting(struct cairn_core *core)
 {
+	cairn_lock_expect_none();
 	if (core->options.on_wait)
 		core->options.on_wait(core->options.hook_arg);
 }
@@ -527,7 +527,6 @@ int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
 
 	if (sync)
 		cairn_stats_count(&core->stats, CAIRN_COUNT_SYNC_CALLERS, 1);
-	cairn_lock_expect_none();
 	say_waiting(core);
 	cairn_mutex_lock(&w->lock);
 	failures = w->failures;
@@ -554,7 +553,6 @@ int cairn_core_refresh(struct cairn_core *core)
 
 	if (!w->started)
 		return 0;
-	cairn_lock_expect_none();
 	say_waiting(core);
 	cairn_mutex_lock(&w->lock);
 	ticket = ++w->want_poll;
@@ -578,7 +576,6 @@ int cairn_writer_admit(struct cairn_core *core, bool numbers)
 	struct cairn_writer *w = &core->writer;
 	int r = 0;
 
-	cairn_lock_expect_none();
 	say_waiting(core);
 	cairn_mutex_lock(&w->lock);
 	for (;;) {

@@ -48,6 +48,8 @@ struct cairn_writer {
 	uint64_t next_poll;  /* when to look what others did, monotonic ns */
 	uint64_t idle_since; /* the last commit, monotonic ns */
 	bool wal_settled;    /* checkpointed while idle, and nothing written since */
+	unsigned int wal_full;   /* attempts in a row that found the log at its limit */
+	uint64_t wal_restart_at; /* bytes at which to try again to start the log over */
 };
 
 int cairn_writer_init(struct cairn_core *core);

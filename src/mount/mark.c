@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "mount/json.h"
+#include "util/filelock.h"
 #include "util/macro.h"
 
 struct cairn_mark {
@@ -17,6 +18,8 @@ struct cairn_mark {
 	char *workspace;
 	char *started;
 };
+
+static const struct cairn_filerange whole;
 
 enum {
 	/* How long a taker waits for a holder that has the lock but has not said who it is: it is
@@ -87,25 +90,6 @@ static int mark_path(const char *workspace, char **ret_path, char **ret_real)
 	return 0;
 }
 
-static int set_lock(int fd, short type)
-{
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
-
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	return errno == EACCES ? -EAGAIN : -errno;
-}
-
-static int is_locked(int fd, bool *ret_locked)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
-		return -errno;
-	*ret_locked = lock.l_type != F_UNLCK;
-	return 0;
-}
-
 /* Whether the path still names the file behind `fd`: its last holder may have removed it. */
 static bool is_current(const char *path, int fd)
 {
@@ -143,7 +127,7 @@ static int read_info(int fd, struct cairn_mark_info *ret)
 
 	if (!content)
 		return -ENOMEM;
-	r = is_locked(fd, &info.live);
+	r = cairn_filelock_held(fd, whole, &info.live);
 	if (r < 0)
 		return r;
 	n = pread(fd, content, CONTENT_MAX, 0);
@@ -258,7 +242,7 @@ static int remove_leftover(const char *path)
 
 	if (fd < 0)
 		return -errno;
-	r = set_lock(fd, F_RDLCK);
+	r = cairn_filelock_set(fd, whole, F_RDLCK);
 	if (r < 0)
 		return r;
 	if (is_current(path, fd) && unlink(path) < 0 && errno != ENOENT)
@@ -286,7 +270,7 @@ static int try_take(struct cairn_mark *mark)
 		r = remove_leftover(mark->path);
 		return r == 0 || r == -EAGAIN ? -EAGAIN : reason;
 	}
-	r = set_lock(fd, F_WRLCK);
+	r = cairn_filelock_set(fd, whole, F_WRLCK);
 	if (r < 0)
 		return r;
 	if (!is_current(mark->path, fd))

@@ -287,6 +287,10 @@ static const struct option option_table[] = {
 	OPTION("max_dirty", "SIZE", LIMITS, apply_size,
 	       "changes kept in memory before callers wait (default 64M)", CORE(max_dirty),
 	       .min = UINT64_C(64) << 10, .max = UINT64_C(1) << 40),
+	OPTION("wal_limit", "SIZE", LIMITS, apply_size,
+	       "size of the write-ahead log at which changes wait for other processes that read "
+	       "the workspace (default 1G)",
+	       CORE(wal_limit), .min = CAIRN_WAL_LIMIT_LEAST, .max = UINT64_C(1) << 40),
 	OPTION("quota", "SIZE", LIMITS, apply_size,
 	       "bytes the workspace may take (default 0: no limit)", CORE(quota), .max = INT64_MAX),
 	OPTION("max_file_size", "SIZE", LIMITS, apply_size, "bytes of one file (default 2^63-1)",

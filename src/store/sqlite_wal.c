@@ -19,8 +19,14 @@
 #define READ_LOCK_FIRST 4
 #define READ_LOCKS      4
 
-/* Pauses between the attempts at a checkpoint that must be complete. */
-#define PAUSE_NS 10000000L
+/* How long the write lock is waited for: a program that takes it again and again must not keep a
+ * checkpoint from ever being made. */
+#define GUARD_WAIT_MS 100U
+
+/* Pauses between the attempts at a checkpoint that readers are in the way of, and how long those of
+ * one query are waited for: no new ones come after the first attempt. */
+#define PAUSE_NS        1000000L
+#define RESTART_WAIT_MS 100U
 
 static struct sqlite_store *from_base(struct cairn_store *base)
 {
@@ -34,7 +40,8 @@ int cairn_sqlite_guard_open(struct sqlite_store *store)
 	r = cairn_sql_open(&store->guard, &store->target, store->log);
 	if (r < 0)
 		return r;
-	sqlite3_busy_timeout(store->guard.db, 0);
+	sqlite3_busy_timeout(store->guard.db,
+			     (int)MIN(store->target.busy_timeout_ms, GUARD_WAIT_MS));
 	return cairn_sql_configure(&store->guard, GUARD_CACHE_KIB, false);
 }
 
@@ -104,52 +111,70 @@ static bool is_unread(struct sqlite_store *store)
 	return true;
 }
 
+/* Readers of our own keep what they see until they are told to rest, also those that have begun
+ * since the last time. */
+static void rest_readers(struct sqlite_store *store)
+{
+	if (store->base.on_busy)
+		store->base.on_busy(store->base.on_busy_arg);
+}
+
 static int checkpoint_once(struct sqlite_store *store, bool *ret_all)
 {
 	int r;
 
 	r = copy_home(store, ret_all);
+	rest_readers(store);
 	if (r == 0 && *ret_all && is_unread(store))
 		store->wal_size = 0;
 	return r;
 }
 
-/* Until everything is copied, or the busy timeout has passed. */
-static int checkpoint_all(struct sqlite_store *store)
+/* Tries again, until `wait_ms` have passed, until all is copied and, with `unread`, nobody reads
+ * from the WAL any more. */
+static int checkpoint_fully(struct sqlite_store *store, bool unread, unsigned int wait_ms)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_NS };
-	uint64_t until = cairn_mono_ns() + UINT64_C(1000000) * store->target.busy_timeout_ms;
+	uint64_t until = cairn_mono_ns() + UINT64_C(1000000) * wait_ms;
 	bool all = false;
-	int r;
+	int r = 0;
 
 	for (;;) {
-		r = checkpoint_once(store, &all);
-		if (r == 0 && all)
-			return 0;
+		if (!all)
+			r = checkpoint_once(store, &all);
+		else if (is_unread(store))
+			store->wal_size = 0;
 		if (r < 0 && r != -EAGAIN)
 			return r;
+		if (all && (!unread || store->wal_size == 0))
+			return 0;
 		if (cairn_mono_ns() >= until)
 			return -EAGAIN;
-		if (store->base.on_busy)
-			store->base.on_busy(store->base.on_busy_arg);
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		rest_readers(store);
 	}
+}
+
+static int checkpoint_all(struct sqlite_store *store)
+{
+	return checkpoint_fully(store, false, store->target.busy_timeout_ms);
 }
 
 int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how)
 {
 	struct sqlite_store *store = from_base(base);
 	bool all;
-	int r;
 
 	if (base->read_only)
 		return -EROFS;
-	if (how == CAIRN_CHECKPOINT_ALL)
+	switch (how) {
+	case CAIRN_CHECKPOINT_ALL:
 		return checkpoint_all(store);
-	r = checkpoint_once(store, &all);
-	if (r < 0 || how == CAIRN_CHECKPOINT_PASSIVE)
-		return r;
-	return store->wal_size == 0 ? 0 : -EAGAIN;
+	case CAIRN_CHECKPOINT_RESTART:
+		return checkpoint_fully(store, true, RESTART_WAIT_MS);
+	default:
+		return checkpoint_once(store, &all);
+	}
 }
 
 static int sync_wal(struct sqlite_store *store)

@@ -73,7 +73,8 @@ enum cairn_sequence {
 
 enum cairn_checkpoint {
 	CAIRN_CHECKPOINT_PASSIVE, /* copies what no reader is in the way of */
-	CAIRN_CHECKPOINT_RESTART, /* the same; 0 only when the next commit starts the WAL over */
+	CAIRN_CHECKPOINT_RESTART, /* also waits a moment for the readers of one query, and is 0
+				   * only when the next commit starts the WAL over */
 	CAIRN_CHECKPOINT_ALL,     /* waits, so that the database file alone has everything */
 };
 
@@ -141,8 +142,8 @@ struct cairn_store_ops {
 	/* Everything committed so far is on the disk when this returns. */
 	int (*sync)(struct cairn_store *store);
 	/* Moves what is in the WAL into the database, while nobody writes. -EAGAIN while another
-	 * process does, or where readers were in the way of what was asked for; only ALL waits for
-	 * them, busy_timeout_ms at most. */
+	 * process does, or where readers were in the way of what was asked for. ALL waits for
+	 * either, busy_timeout_ms at most. */
 	int (*checkpoint)(struct cairn_store *store, enum cairn_checkpoint how);
 	/* Bytes in the WAL after the last commit, by anyone as far as foreign() has seen it; 0
 	 * when the next one starts over. For any thread. */

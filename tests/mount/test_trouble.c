@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 
 #include "fsutil.h"
 
@@ -136,7 +137,8 @@ Test(away, changes_fail_until_the_workspace_is_back)
 	free(data);
 }
 
-static bool log_says(const char *path, const char *text)
+/* Whether a line of the log has both texts. */
+static bool log_says(const char *path, const char *word, const char *text)
 {
 	char line[4096];
 	FILE *f = fopen(path, "re");
@@ -144,7 +146,7 @@ static bool log_says(const char *path, const char *text)
 
 	cr_assert(f, "%s: %s", path, strerror(errno));
 	while (!found && fgets(line, sizeof(line), f))
-		found = strstr(line, "lost") && strstr(line, text);
+		found = strstr(line, word) && strstr(line, text);
 	fclose(f);
 	return found;
 }
@@ -168,8 +170,8 @@ Test(away, an_unmount_meanwhile_fails_and_names_what_is_lost)
 	cr_assert_neq(o.status, 0, "umount says that all is well");
 	cr_assert_lt(o.status, 128, "umount died: status %d", o.status);
 	cr_assert(!fx_is_mounted());
-	cr_assert(log_says(log, "/d/gone"), "the log does not name /d/gone");
-	cr_assert(!log_says(log, "/d/kept"), "the log names /d/kept");
+	cr_assert(log_says(log, "lost", "/d/gone"), "the log does not name /d/gone");
+	cr_assert(!log_says(log, "lost", "/d/kept"), "the log names /d/kept");
 	return_workspace();
 	fx_mount(NULL);
 	cr_assert(holds_text("d/kept", "kept"));
@@ -280,8 +282,8 @@ Test(full, what_was_synced_survives_a_kill)
 
 /* Another process has the lock when a mount starts. */
 
-/* In a child: locks, tells, holds and lets go. */
-static int hold_lock(const char *lock, int tell_fd)
+/* In a child: locks, tells, holds for so many seconds and lets go. */
+static int hold_lock(const char *lock, unsigned int seconds, int tell_fd)
 {
 	sqlite3 *db = NULL;
 	bool ok = sqlite3_open_v2(fx.db, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
@@ -289,13 +291,13 @@ static int hold_lock(const char *lock, int tell_fd)
 		  write(tell_fd, "x", 1) == 1;
 
 	if (ok) {
-		sleep(HOLD_S);
+		sleep(seconds);
 		ok = sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK;
 	}
 	return sqlite3_close(db) == SQLITE_OK && ok ? 0 : 1;
 }
 
-static pid_t start_holder(const char *lock)
+static pid_t start_holder(const char *lock, unsigned int seconds)
 {
 	int ends[2];
 	pid_t child;
@@ -305,7 +307,7 @@ static pid_t start_holder(const char *lock)
 	child = fx_fork();
 	if (child == 0) {
 		close(ends[0]);
-		_exit(hold_lock(lock, ends[1]));
+		_exit(hold_lock(lock, seconds, ends[1]));
 	}
 	must(close(ends[1]));
 	cr_assert_eq(read(ends[0], &byte, 1), 1, "no lock");
@@ -345,7 +347,7 @@ static void assert_mount_copes_with(const char *lock, const char *options)
 	must(put_text("f", "kept"));
 	fx_umount();
 	before = workspace_bytes(&len);
-	child = start_holder(lock);
+	child = start_holder(lock, HOLD_S);
 	fx_cairnfs(&o, "mount", fx.db, fx.mnt, "-o", (char *)options);
 	cr_assert_eq(fx_wait(child), 0);
 	if (o.status == 0) {
@@ -388,4 +390,48 @@ Test(locked, as_a_whole_for_longer_than_it_waits)
 {
 	assert_mount_copes_with("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
 				"busy_timeout_ms=100");
+}
+
+/* Another process reads the workspace without end. */
+
+enum { LOG_LIMIT = 1 << 20, STREAM = 8 << 20 };
+
+/* Writes and syncs a file that the write-ahead log has no room for. */
+static pid_t start_stream(unsigned char *data)
+{
+	pid_t child = fx_fork();
+
+	if (child == 0)
+		_exit(put_bytes("stream", data, STREAM) == 0 && sync_file("stream") == 0 ? 0 : 1);
+	return child;
+}
+
+Test(locked, a_long_reader_bounds_the_log_fails_nobody_and_is_named)
+{
+	const char *log = fx_tmp_path("log");
+	unsigned char *data = new_pattern(STREAM, 4);
+	char options[PATH_MAX], name[32], wal[PATH_MAX];
+	pid_t reader, writer;
+	struct stat st;
+
+	snprintf(options, sizeof(options), "wal_limit=1M,max_dirty=1M,log=%s", log);
+	fx_mount(options);
+	must(put_text("old", "text"));
+	must(sync_file("old"));
+	reader = start_holder("BEGIN; SELECT COUNT(*) FROM fs_inode", 600);
+	writer = start_stream(data);
+	snprintf(name, sizeof(name), "(pid %d)", reader);
+	eventually(log_says(log, "cannot start over", name));
+	snprintf(wal, sizeof(wal), "%s-wal", fx.db);
+	must(stat(wal, &st));
+	cr_expect_leq(st.st_size, 3 * LOG_LIMIT);
+	cr_expect(holds_text("old", "text"));
+	cr_expect_eq(waitpid(writer, NULL, WNOHANG), 0, "the write did not wait");
+	must(kill(reader, SIGKILL));
+	fx_wait(reader);
+	cr_expect_eq(fx_wait(writer), 0, "the write failed");
+	cr_expect(holds_bytes("stream", data, STREAM));
+	fx_umount();
+	assert_sound();
+	free(data);
 }

@@ -77,6 +77,7 @@ Test(options, defaults_are_the_documented_ones)
 	cr_expect_eq(mount->core.durability, CAIRN_DURABILITY_ASYNC);
 	cr_expect_eq(mount->core.commit_interval_ms, 1000);
 	cr_expect_eq(mount->core.max_dirty, 64U << 20);
+	cr_expect_eq(mount->core.wal_limit, 1U << 30);
 	cr_expect_eq(mount->core.quota, 0);
 	cr_expect_eq(mount->core.max_file_size, INT64_MAX);
 	cr_expect_eq(mount->busy_timeout_ms, 5000);
@@ -100,11 +101,13 @@ Test(options, every_value_arrives)
 	const struct cairn_mount_options *mount = &options.mount;
 
 	parse("busy_timeout_ms=7,durability=commit,commit_interval_ms=20,max_dirty=3M,quota=2G");
-	parse("max_file_size=5K,uid=12,gid=4294967294,threads=9,writeback_cache,noxattr,debug");
+	parse("wal_limit=7M,max_file_size=5K,uid=12,gid=4294967294,threads=9,writeback_cache,"
+	      "noxattr,debug");
 	cr_expect_eq(mount->busy_timeout_ms, 7);
 	cr_expect_eq(mount->core.durability, CAIRN_DURABILITY_COMMIT);
 	cr_expect_eq(mount->core.commit_interval_ms, 20);
 	cr_expect_eq(mount->core.max_dirty, 3U << 20);
+	cr_expect_eq(mount->core.wal_limit, 7U << 20);
 	cr_expect_eq(mount->core.quota, 2ULL << 30);
 	cr_expect_eq(mount->core.max_file_size, 5 << 10);
 	cr_expect(mount->uid_set);
@@ -211,6 +214,7 @@ Test(options, bad_numbers_are_refused)
 		"max_dirty=1MB",
 		"max_dirty=M",
 		"max_dirty=1.5G",
+		"wal_limit=1023K",
 		"max_file_size=0",
 		"quota=16777216T",
 		"max_file_size=8388608T",
@@ -322,6 +326,7 @@ Test(options, help_names_every_option_of_the_contract_and_fits_a_terminal)
 		"durability=WHAT",
 		"commit_interval_ms=N",
 		"max_dirty=SIZE",
+		"wal_limit=SIZE",
 		"quota=SIZE",
 		"max_file_size=SIZE",
 		"uid=N",

@@ -117,7 +117,7 @@ Test(store_write, a_reader_that_rests_is_in_no_checkpoints_way)
 	sx_commit(cr_assert_eq(sx_put("a", 1), 0));
 	cr_assert(sx_has_entry("a"));
 	OPS->reader_rest(sx.reader);
-	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_ALL), 0);
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_RESTART), 0);
 	cr_assert(sx_has_entry("a"));
 }
 
