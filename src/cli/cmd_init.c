@@ -60,7 +60,7 @@ static const struct argp_option option_table[] = {
 	{ "chunk-size", KEY_CHUNK_SIZE, "SIZE", 0,
 	  "How many bytes of a file make one row (64K); it cannot be changed later", 0 },
 	{ "page-size", KEY_PAGE_SIZE, "SIZE", 0,
-	  "SQLite's page size (4K), a power of two from 512 to 64K", 0 },
+	  "SQLite's page size (8K), a power of two from 512 to 64K", 0 },
 	{ "force", KEY_FORCE, NULL, 0, "Replace the file that stands there", 0 },
 	{ 0 },
 };

@@ -66,6 +66,7 @@ struct window {
 	size_t chunk_size;
 	unsigned char *buf;
 	int64_t start, end; /* offsets in the file */
+	int64_t next;       /* the first chunk that the store has not spoken of */
 	bool found;         /* some chunk of it is no hole */
 };
 
@@ -81,16 +82,41 @@ static void copy_in(const struct window *w, int64_t index, const void *data, siz
 		       (const unsigned char *)data + (from - chunk_start), (size_t)(to - from));
 }
 
+/* Zeros the part of a chunk from its byte `from` on that lies in the window. */
+static void zero_in(const struct window *w, int64_t index, size_t from)
+{
+	int64_t chunk_start = index * (int64_t)w->chunk_size;
+	int64_t start = MAX(chunk_start + (int64_t)from, w->start);
+	int64_t end = chunk_start + MIN((int64_t)w->chunk_size, w->end - chunk_start);
+
+	if (start < end)
+		memset(w->buf + (start - w->start), 0, (size_t)(end - start));
+}
+
+/* Zeros in the window for the stored chunks from w->next up to `index`: there are none. */
+static void fill_holes(struct window *w, int64_t index)
+{
+	size_t batched;
+
+	for (; w->next < index; w->next++)
+		if (!find_batched(w->source, w->next, w->chunk_size, &batched))
+			zero_in(w, w->next, 0);
+}
+
 static int copy_stored(void *arg, int64_t index, const void *data, size_t len)
 {
 	struct window *w = arg;
-	int64_t room = w->source->store_end - index * (int64_t)w->chunk_size;
+	int64_t room = MAX(w->source->store_end - index * (int64_t)w->chunk_size, 0);
 	size_t batched;
 
-	if (!find_batched(w->source, index, w->chunk_size, &batched) && room > 0) {
-		copy_in(w, index, data, (size_t)MIN((int64_t)len, room));
-		w->found = true;
-	}
+	fill_holes(w, index);
+	w->next = index + 1;
+	if (find_batched(w->source, index, w->chunk_size, &batched))
+		return 0;
+	len = (size_t)MIN((int64_t)len, room);
+	copy_in(w, index, data, len);
+	zero_in(w, index, len);
+	w->found |= room > 0;
 	return 0;
 }
 
@@ -103,7 +129,11 @@ static int read_stored(struct cairn_core *core, uint64_t ino, struct window *w, 
 	r = cairn_reading(&core->readers, &reading);
 	if (r < 0)
 		return r;
-	return core->store->ops->data_read(reading.reader, ino, first, last, copy_stored, w);
+	w->next = first;
+	r = core->store->ops->data_read(reading.reader, ino, first, last, copy_stored, w);
+	if (r == 0)
+		fill_holes(w, last + 1);
+	return r;
 }
 
 /* Fills the window, which is not empty. */
@@ -111,20 +141,22 @@ static int read_window(struct cairn_core *core, const struct cairn_inode *inode,
 {
 	int64_t chunk_size = (int64_t)w->chunk_size, missing_first = -1, missing_last = -1;
 
-	memset(w->buf, 0, (size_t)(w->end - w->start));
 	for (int64_t index = w->start / chunk_size; index <= (w->end - 1) / chunk_size; index++) {
 		const struct cairn_delta_chunk *chunk;
-		size_t len;
+		size_t len = 0;
 
 		chunk = find_batched(w->source, index, w->chunk_size, &len);
-		if (chunk) {
-			copy_in(w, index, chunk->data, len);
-			w->found |= chunk->data != NULL;
-		} else if (index * chunk_size < w->source->store_end) {
+		if (!chunk && index * chunk_size < w->source->store_end) {
 			if (missing_first < 0)
 				missing_first = index;
 			missing_last = index;
+			continue;
 		}
+		if (chunk) {
+			copy_in(w, index, chunk->data, len);
+			w->found |= chunk->data != NULL;
+		}
+		zero_in(w, index, len);
 	}
 	if (missing_first < 0)
 		return 0;
@@ -230,7 +262,7 @@ static int take_chunk_to_write(struct cairn_op *op, struct cairn_inode *inode, i
 			return -ENOMEM;
 		chunk->tentative = true;
 	}
-	return cairn_delta_grow_chunk(delta, chunk, to, chunk_size);
+	return cairn_delta_grow_chunk(delta, chunk, from, to, chunk_size);
 }
 
 /* Before a file grows: the chunk its end lies in comes along, so that it is stored as far as the

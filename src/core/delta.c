@@ -121,10 +121,10 @@ static size_t grown_capacity(const struct cairn_delta_chunk *chunk, size_t len, 
 	return MIN(MAX(len, 2 * chunk->capacity), chunk_size);
 }
 
-int cairn_delta_grow_chunk(struct cairn_delta *delta, struct cairn_delta_chunk *chunk, size_t len,
-			   size_t chunk_size)
+int cairn_delta_grow_chunk(struct cairn_delta *delta, struct cairn_delta_chunk *chunk, size_t from,
+			   size_t len, size_t chunk_size)
 {
-	size_t capacity;
+	size_t zero_to = chunk->tentative ? MIN(from, len) : len, capacity;
 	void *data;
 
 	assert(len > 0 && len <= chunk_size);
@@ -138,7 +138,8 @@ int cairn_delta_grow_chunk(struct cairn_delta *delta, struct cairn_delta_chunk *
 		chunk->capacity = capacity;
 	}
 	if (len > chunk->len) {
-		memset(chunk->data + chunk->len, 0, len - chunk->len);
+		if (zero_to > chunk->len)
+			memset(chunk->data + chunk->len, 0, zero_to - chunk->len);
 		chunk->len = len;
 	}
 	return 0;

@@ -77,9 +77,10 @@ struct cairn_delta_chunk *cairn_delta_find_chunk(const struct cairn_delta *delta
 /* An empty hole at `index`, which must not be there yet. */
 struct cairn_delta_chunk *cairn_delta_add_chunk(struct cairn_delta *delta, int64_t index);
 void cairn_delta_drop_chunk(struct cairn_delta *delta, struct cairn_delta_chunk *chunk);
-/* Makes room for `len` bytes, zeroed past chunk->len; the hole becomes data. */
-int cairn_delta_grow_chunk(struct cairn_delta *delta, struct cairn_delta_chunk *chunk, size_t len,
-			   size_t chunk_size);
+/* Makes room for `len` bytes, zeroed past chunk->len; the hole becomes data. Of a tentative chunk
+ * only what comes before `from` is zeroed: the caller writes the rest. */
+int cairn_delta_grow_chunk(struct cairn_delta *delta, struct cairn_delta_chunk *chunk, size_t from,
+			   size_t len, size_t chunk_size);
 /* Gives a hole its bytes: `data`, of malloc(), belongs to the chunk from here on. */
 void cairn_delta_fill_chunk(struct cairn_delta *delta, struct cairn_delta_chunk *chunk, void *data,
 			    size_t len);

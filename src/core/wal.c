@@ -10,8 +10,8 @@
 /* Bytes at which the log is copied home between commits, and at which it is to start over. SQLite's
  * own default is 4 MiB; a larger log takes more of a burst in sequential writes before pages are
  * copied home. With a small limit both come earlier. */
-#define PASSIVE_AT (UINT64_C(16) << 20)
-#define RESTART_AT (UINT64_C(128) << 20)
+#define PASSIVE_AT (UINT64_C(64) << 20)
+#define RESTART_AT (UINT64_C(256) << 20)
 
 /* Attempts at starting over, in a row, before a log at its limit is worth a word: on a busy machine
  * the first may find a reader of our own amid its query. */

@@ -23,7 +23,7 @@ Test(core_delta, bytes_are_counted_and_given_back)
 
 	chunk = cairn_delta_add_chunk(delta, 3);
 	before = delta->bytes;
-	cr_assert_eq(cairn_delta_grow_chunk(delta, chunk, 10, 100), 0);
+	cr_assert_eq(cairn_delta_grow_chunk(delta, chunk, 0, 10, 100), 0);
 	cr_assert_geq(delta->bytes, before + 10);
 	cairn_delta_make_hole(delta, chunk);
 	cr_assert_eq(delta->bytes, before);
@@ -47,10 +47,10 @@ Test(core_delta, a_chunk_that_grows_is_zero_where_nothing_was_written)
 	struct cairn_delta *delta = cairn_delta_new(&inode);
 	struct cairn_delta_chunk *chunk = cairn_delta_add_chunk(delta, 0);
 
-	cr_assert_eq(cairn_delta_grow_chunk(delta, chunk, 8, 64), 0);
+	cr_assert_eq(cairn_delta_grow_chunk(delta, chunk, 0, 8, 64), 0);
 	memset(chunk->data, 'x', 8);
 	chunk->len = 3; /* cut */
-	cr_assert_eq(cairn_delta_grow_chunk(delta, chunk, 40, 64), 0);
+	cr_assert_eq(cairn_delta_grow_chunk(delta, chunk, 0, 40, 64), 0);
 	cr_assert_eq(memcmp(chunk->data, "xxx\0\0\0\0\0\0", 9), 0);
 	cr_assert_leq(chunk->capacity, 64);
 	cairn_delta_free(delta);
