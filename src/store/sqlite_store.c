@@ -95,6 +95,7 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 		return;
 	if (s->sql.db) {
 		cairn_sql_close(&s->guard);
+		cairn_sql_unshare(&s->branch);
 		cairn_sql_close(&s->sql);
 		remove_empty_wal(s);
 	}
@@ -193,6 +194,9 @@ static int open_writer(struct sqlite_store *store, const char *path, struct cair
 	if (r < 0)
 		return r;
 	r = cairn_sqlite_guard_open(store);
+	if (r < 0)
+		return r;
+	r = cairn_sqlite_branch_write(store);
 	if (r < 0)
 		return r;
 
@@ -304,6 +308,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 			return r;
 	}
 	set_checkpoint_on_close(store, true);
+	store->base.branch = store->schema.has_base ? &cairn_sqlite_branch : NULL;
 	r = look_for_xattrs(store);
 	if (r < 0)
 		return r;

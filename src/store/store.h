@@ -159,6 +159,8 @@ struct cairn_store_ops {
 	int (*lease)(struct cairn_store *store, enum cairn_sequence which, uint64_t count,
 		     uint64_t *ret_first);
 
+	/* With attr->ino 0 the row gets the next number of the sequence; so does an entry with id
+	 * 0. */
 	int (*inode_insert)(struct cairn_store *store, const struct cairn_attr *attr);
 	/* -ENOENT when the row is gone (another process deleted it). */
 	int (*inode_update)(struct cairn_store *store, const struct cairn_attr *attr);
@@ -184,8 +186,11 @@ struct cairn_store_ops {
 	void (*close)(struct cairn_store *store);
 };
 
+struct cairn_branch_ops;
+
 struct cairn_store {
 	const struct cairn_store_ops *ops;
+	const struct cairn_branch_ops *branch; /* branch.h; NULL where there is no base */
 	size_t chunk_size; /* bytes, 1 ... CAIRN_CHUNK_MAX, fixed when the workspace was made */
 	bool read_only;
 	bool frozen;     /* read without locks: what others commit is not seen */
@@ -208,6 +213,10 @@ struct cairn_init_options {
 	size_t chunk_size; /* bytes; 0: CAIRN_DEFAULT_CHUNK_SIZE */
 	size_t page_size;  /* bytes, a power of two 512 ... 65536; 0: CAIRN_DEFAULT_PAGE_SIZE */
 	bool force;        /* replace what stands at the path */
+	/* An absolute path: what the workspace is a branch of. NULL: nothing. */
+	const char *base;
+	/* The attributes of its root directory; NULL: those of the caller's own. With a base. */
+	const struct cairn_attr *root;
 };
 
 /* The defaults of new workspaces: small pages keep a small commit small, and a chunk of 16 pages
