@@ -97,6 +97,7 @@ static int meet_foreign(struct cairn_core *core, struct cairn_batch *batch)
 	if (r < 0)
 		return r;
 	core->writer.foreign |= found == CAIRN_FOREIGN_FILES;
+	core->writer.foreign_base |= found == CAIRN_FOREIGN_BASE;
 	return core->writer.foreign ? cairn_conflict_resolve(core, batch) : 0;
 }
 
@@ -264,8 +265,8 @@ static int commit_running(struct cairn_core *core, bool leases)
 	}
 	note_done(core, &core->writer.committed, seq); /* before the drop: fsync waits for it */
 	cairn_flush_drop(core, batch);
-	if (core->writer.foreign) {
-		core->writer.foreign = false;
+	if (core->writer.foreign || core->writer.foreign_base) {
+		core->writer.foreign = core->writer.foreign_base = false;
 		cairn_foreign_react(core);
 	}
 
@@ -403,6 +404,7 @@ static void poll_foreign(struct cairn_core *core)
 	r = cairn_foreign_poll(core);
 	if (r < 0 && r != -EAGAIN)
 		cairn_warn(core->log, "looking for changes by others: %s", strerror(-r));
+	cairn_forget_unused(core);
 	w->next_poll = cairn_mono_ns() + UINT64_C(1000000) * CAIRN_FOREIGN_POLL_MS;
 	note_done(core, &w->polled, wanted);
 }

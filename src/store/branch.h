@@ -96,5 +96,9 @@ struct cairn_branch_ops {
 	int (*whiteout_delete)(struct cairn_store *store, const char *path);
 	/* What was noted of a path earlier stays. */
 	int (*seen_put)(struct cairn_store *store, const char *path, const struct cairn_seen *seen);
+	/* Brings a note up to date with what there is of the data: size, times and digest. Without
+	 * a note, nothing. */
+	int (*seen_data)(struct cairn_store *store, const char *path,
+			 const struct cairn_seen *seen);
 	int (*seen_delete)(struct cairn_store *store, const char *path);
 };

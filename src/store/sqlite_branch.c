@@ -52,6 +52,7 @@ enum {
 	WRITE_WHITEOUT_PUT,
 	WRITE_WHITEOUT_DELETE,
 	WRITE_SEEN_PUT,
+	WRITE_SEEN_DATA,
 	WRITE_SEEN_DELETE,
 	WRITE_STATEMENTS,
 };
@@ -78,6 +79,9 @@ static const char *const write_texts[WRITE_STATEMENTS] = {
 	[WRITE_WHITEOUT_DELETE] = "DELETE FROM fs_whiteout WHERE path = ?1",
 	[WRITE_SEEN_PUT] = "INSERT INTO cairn_seen (path, " SEEN_COLUMNS ") VALUES (?1, ?2, ?3, "
 			   "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (path) DO NOTHING",
+	[WRITE_SEEN_DATA] =
+		"UPDATE cairn_seen SET size = ?2, mtime = ?3, mtime_nsec = ?4, ctime = ?5, "
+		"ctime_nsec = ?6, digest = ?7 WHERE path = ?1",
 	[WRITE_SEEN_DELETE] = "DELETE FROM cairn_seen WHERE path = ?1",
 };
 
@@ -611,6 +615,20 @@ static int whiteout_delete(struct cairn_store *base, const char *path)
 	return run_with_path(base, WRITE_WHITEOUT_DELETE, path);
 }
 
+static void bind_time(struct cairn_query *q, const struct timespec *ts)
+{
+	cairn_query_int(q, ts->tv_sec);
+	cairn_query_int(q, ts->tv_nsec);
+}
+
+static void bind_digest(struct cairn_query *q, const struct cairn_seen *seen)
+{
+	if (seen->has_digest)
+		cairn_query_blob(q, seen->digest, sizeof(seen->digest));
+	else
+		cairn_query_null(q);
+}
+
 static int seen_put(struct cairn_store *base, const char *path, const struct cairn_seen *seen)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
@@ -622,18 +640,26 @@ static int seen_put(struct cairn_store *base, const char *path, const struct cai
 	cairn_query_int(&q, seen->gid);
 	cairn_query_number(&q, seen->rdev);
 	cairn_query_int(&q, seen->size);
-	cairn_query_int(&q, seen->mtime.tv_sec);
-	cairn_query_int(&q, seen->mtime.tv_nsec);
-	cairn_query_int(&q, seen->ctime.tv_sec);
-	cairn_query_int(&q, seen->ctime.tv_nsec);
+	bind_time(&q, &seen->mtime);
+	bind_time(&q, &seen->ctime);
 	if (seen->target)
 		cairn_query_text(&q, seen->target, strlen(seen->target));
 	else
 		cairn_query_null(&q);
-	if (seen->has_digest)
-		cairn_query_blob(&q, seen->digest, sizeof(seen->digest));
-	else
-		cairn_query_null(&q);
+	bind_digest(&q, seen);
+	return cairn_query_run(&q);
+}
+
+static int seen_data(struct cairn_store *base, const char *path, const struct cairn_seen *seen)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_SEEN_DATA);
+	cairn_query_name(&q, path, strlen(path));
+	cairn_query_int(&q, seen->size);
+	bind_time(&q, &seen->mtime);
+	bind_time(&q, &seen->ctime);
+	bind_digest(&q, seen);
 	return cairn_query_run(&q);
 }
 
@@ -667,5 +693,6 @@ const struct cairn_branch_ops cairn_sqlite_branch = {
 	.whiteout_put = whiteout_put,
 	.whiteout_delete = whiteout_delete,
 	.seen_put = seen_put,
+	.seen_data = seen_data,
 	.seen_delete = seen_delete,
 };

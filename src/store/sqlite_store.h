@@ -40,7 +40,7 @@ struct sqlite_store {
 	/* The write connection. Of a read-only store an idle one: while it is open, no process
 	 * gets the exclusive lock that AgentFS takes. */
 	struct cairn_sql sql;
-	struct cairn_sql guard; /* holds the write lock while `sql` checkpoints */
+	struct cairn_sql guard;  /* holds the write lock while `sql` checkpoints */
 	struct cairn_sql branch; /* the statements of sqlite_branch.c on it; with a base */
 	struct cairn_sql_target target;
 	struct cairn_schema schema; /* fixed after opening, readers look at it */

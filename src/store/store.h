@@ -81,6 +81,7 @@ enum cairn_checkpoint {
 enum cairn_foreign {
 	CAIRN_FOREIGN_NONE,  /* nothing */
 	CAIRN_FOREIGN_OTHER, /* committed to tables that hold no files: kv_store, their own */
+	CAIRN_FOREIGN_BASE,  /* what lies under the workspace has changed, not the workspace itself */
 	CAIRN_FOREIGN_FILES, /* committed, and files may have changed */
 };
 
@@ -117,6 +118,8 @@ struct cairn_store_ops {
 	 * slow. */
 	int (*dentry_name)(struct cairn_reader *reader, uint64_t ino, uint64_t *ret_parent,
 			   char ret_name[CAIRN_NAME_MAX + 1]);
+	/* The id of an entry that is about to be added. NULL: the row's, which is leased. */
+	uint64_t (*dentry_id)(struct cairn_store *store, const char *name, size_t name_len);
 	/* The target as a new NUL-terminated string, free() it. */
 	int (*symlink_get)(struct cairn_reader *reader, uint64_t ino, char **ret);
 	/* The stored chunks with first <= index <= last, in order; `data` is at most a chunk. */
@@ -133,6 +136,10 @@ struct cairn_store_ops {
 	 */
 	int (*orphan_scan)(struct cairn_reader *reader, cairn_ino_fn fn, void *arg);
 	int (*space)(struct cairn_reader *reader, struct cairn_space *ret);
+
+	/* The inode is used by nobody above: neither referred to nor being changed. Any thread. May
+	 * be NULL. */
+	void (*forget)(struct cairn_store *store, uint64_t ino);
 
 	/* The write side. begin() takes the write lock, waiting busy_timeout_ms and no longer. */
 	int (*begin)(struct cairn_store *store);
