@@ -107,7 +107,9 @@
 	"INSERT INTO sqlite_sequence (name, seq) SELECT '" table "', " last " WHERE " last         \
 	" > 0 AND NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '" table "')"
 
-#define BAD_BASE_PATH "(x.base_path IS NOT '' AND cairn_path(x.base_path) <> 0)"
+#define BAD_BASE_PATH                                                                              \
+	"(x.base_path IS NOT '' AND x.base_path IS NOT '/' AND cairn_path(x.base_path) <> 0)"
+#define BAD_SEEN "path IS NOT '/' AND cairn_path(path) <> 0"
 #define BAD_BASE_INO                                                                               \
 	"(typeof(x.base_ino) <> 'integer' OR x.base_ino < 0 OR (x.base_ino > 0 AND x.delta_ino "   \
 	"NOT IN (SELECT MIN(delta_ino) FROM cairn_origin GROUP BY base_ino)))"
@@ -742,8 +744,8 @@ const struct cairn_check_rule cairn_check_rules[] = {
 		.action = "delete it",
 		.stage = 5,
 		.needs = CAIRN_CHECK_SEEN,
-		.find = "SELECT cairn_show(path) FROM cairn_seen WHERE cairn_path(path) <> 0",
-		.repair = { "DELETE FROM cairn_seen WHERE cairn_path(path) <> 0" },
+		.find = "SELECT cairn_show(path) FROM cairn_seen WHERE " BAD_SEEN,
+		.repair = { "DELETE FROM cairn_seen WHERE " BAD_SEEN },
 	},
 };
 

@@ -81,7 +81,8 @@ enum cairn_checkpoint {
 enum cairn_foreign {
 	CAIRN_FOREIGN_NONE,  /* nothing */
 	CAIRN_FOREIGN_OTHER, /* committed to tables that hold no files: kv_store, their own */
-	CAIRN_FOREIGN_BASE,  /* what lies under the workspace has changed, not the workspace itself */
+	CAIRN_FOREIGN_BASE,  /* what lies under the workspace has changed, not the workspace itself
+			      */
 	CAIRN_FOREIGN_FILES, /* committed, and files may have changed */
 };
 
@@ -194,10 +195,15 @@ struct cairn_store_ops {
 };
 
 struct cairn_branch_ops;
+struct cairn_base_above;
 
 struct cairn_store {
 	const struct cairn_store_ops *ops;
 	const struct cairn_branch_ops *branch; /* branch.h; NULL where there is no base */
+	/* Where this store shows more than one: that of the workspace file, and the path of its
+	 * base. Both live as long as this. */
+	struct cairn_store *own;
+	const char *base_path;
 	size_t chunk_size; /* bytes, 1 ... CAIRN_CHUNK_MAX, fixed when the workspace was made */
 	bool read_only;
 	bool frozen;     /* read without locks: what others commit is not seen */
@@ -209,11 +215,21 @@ struct cairn_store {
 	const struct cairn_stats *stats; /* what the engine counts, or NULL */
 };
 
+#define CAIRN_COPY_WHOLE     (1U << 20)
+#define CAIRN_COPY_WHOLE_MAX (64U << 20)
+
 struct cairn_store_options {
 	bool read_only;
-	bool with_base; /* open an overlay too, though only its own layer can be seen */
 	unsigned int busy_timeout_ms; /* how long a call waits for a lock before it retries */
 	const struct cairn_log *log;  /* may be NULL; must outlive the store */
+	/* For cairn_store_open() (base/overlay.h). The strings are needed only during the call. */
+	const char *base;               /* in the place of the base that the workspace names */
+	const char *const *base_ignore; /* see struct cairn_base_options */
+	size_t base_ignore_count;
+	const struct cairn_base_above *above; /* the overlays that it lies under */
+	/* Files of the base up to this size, in bytes, are copied whole when their data are first
+	 * changed, larger ones chunk by chunk; 0: CAIRN_COPY_WHOLE. */
+	size_t copy_whole;
 };
 
 struct cairn_init_options {
@@ -247,7 +263,9 @@ struct cairn_store_info {
 /* Opens the workspace at `path`, checks that it is one, and brings it to the current format where
  * it is an older one (not when read_only). `err` says what is wrong in words. The owner closes it
  * with store->ops->close(). -ENOENT no file, -EINVAL not a workspace or a newer one, -EROFS not
- * writable, -EBUSY locked by another process, -EIO corrupt, or what open(2) said. */
+ * writable, -EBUSY locked by another process, -EIO corrupt, or what open(2) said. Of an overlay
+ * this is its own layer, which is not the tree that its user knows: see cairn_store_open() in
+ * base/overlay.h. */
 int cairn_sqlite_store_open(const char *path, const struct cairn_store_options *options,
 			    struct cairn_store **ret, struct cairn_error *err);
 

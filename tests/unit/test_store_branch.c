@@ -20,7 +20,6 @@ static void make_branch(void)
 static void setup(void)
 {
 	sx_setup();
-	sx.options.with_base = true;
 	make_branch();
 	sx_open(false);
 }
