@@ -30,6 +30,7 @@ struct cairn_mount_options {
 	char *base; /* absolute: in the place of the base that the workspace names; or NULL */
 	char **base_ignore; /* see struct cairn_base_options */
 	size_t base_ignore_count;
+	uint64_t copy_whole; /* bytes; see struct cairn_store_options */
 };
 
 struct cairn_session;
