@@ -7,6 +7,7 @@
 
 #include "api/call.h"
 #include "api/engine.h"
+#include "base/overlay.h"
 #include "store/store.h"
 #include "util/clock.h"
 #include "util/macro.h"
@@ -77,7 +78,7 @@ static int open_store(const char *path, const struct cairn_store_options *option
 
 	for (;;) {
 		*err = (struct cairn_error){ 0 };
-		r = cairn_sqlite_store_open(path, options, ret, err);
+		r = cairn_store_open(path, options, ret, err);
 		if (r != -EBUSY || cairn_mono_ns() - since > UINT64_C(1000000) * OPEN_BUDGET_MS)
 			return r;
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
@@ -107,7 +108,7 @@ static int open_parts(struct cairnfs *ws, const char *path, const struct cairnfs
 	r = open_store(path, &store_options, &store, err);
 	if (r < 0)
 		return r;
-	r = cairn_kv_open(store, options->busy_timeout_ms, sync, &ws->kv);
+	r = cairn_kv_open(store->own ? store->own : store, options->busy_timeout_ms, sync, &ws->kv);
 	if (r < 0) {
 		store->ops->close(store);
 		return r;

@@ -11,6 +11,7 @@
 
 #include "base/kinds.h"
 #include "base/node.h"
+#include "base/overlay.h"
 #include "store/readers.h"
 #include "util/macro.h"
 
@@ -338,9 +339,21 @@ static int base_resolve(struct cairn_base *base, const char *path, struct cairn_
 	return cairn_base_walk(base, path, ret);
 }
 
+/* What it holds of a base of its own goes with the node. */
 static void base_forget(struct cairn_base *base, uint64_t ino)
 {
-	cairn_node_forget(nodes_of(base), ino);
+	struct store_base *b = CONTAINER_OF(base, struct store_base, base);
+	struct cairn_store *store;
+	uint32_t type;
+
+	cairn_node_forget(&b->nodes, ino);
+	if (cairn_node_type(&b->nodes, ino, &type) != -ENOENT)
+		return;
+	pthread_rwlock_rdlock(&b->lock);
+	store = b->opened->store;
+	if (store->ops->forget)
+		store->ops->forget(store, ino);
+	pthread_rwlock_unlock(&b->lock);
 }
 
 static void opened_freep(struct opened **opened)
@@ -356,19 +369,21 @@ static void opened_freep(struct opened **opened)
 	free(o);
 }
 
-static int open_store(const struct store_base *b, struct opened *o, struct cairn_error *err)
+static int open_store(const struct store_base *b, const struct cairn_base_above *above,
+		      struct opened *o, struct cairn_error *err)
 {
 	struct cairn_store_options options = {
 		.read_only = true,
 		.busy_timeout_ms = b->busy_timeout_ms,
 		.log = b->log,
+		.above = above,
 	};
 	struct cairn_store *store;
 	int r;
 
 	if (stat(b->path, &o->file) < 0)
 		return -errno;
-	r = cairn_sqlite_store_open(b->path, &options, &store, err);
+	r = cairn_store_open(b->path, &options, &store, err);
 	if (r < 0)
 		return r;
 	r = cairn_readers_init(&o->readers, store);
@@ -381,7 +396,8 @@ static int open_store(const struct store_base *b, struct opened *o, struct cairn
 }
 
 /* Opens what lies at the path now; what others commit from here on is noticed. */
-static int open_file(const struct store_base *b, struct opened **ret, struct cairn_error *err)
+static int open_file(const struct store_base *b, const struct cairn_base_above *above,
+		     struct opened **ret, struct cairn_error *err)
 {
 	_cleanup_(opened_freep) struct opened *o = calloc(1, sizeof(*o));
 	enum cairn_foreign nothing;
@@ -389,7 +405,7 @@ static int open_file(const struct store_base *b, struct opened **ret, struct cai
 
 	if (!o)
 		return -ENOMEM;
-	r = open_store(b, o, err);
+	r = open_store(b, above, o, err);
 	if (r == 0)
 		r = o->store->ops->foreign(o->store, &nothing);
 	if (r < 0)
@@ -438,7 +454,8 @@ static bool reopen(struct store_base *b)
 	struct opened *old, *fresh = NULL;
 	struct cairn_error err = { 0 };
 
-	if (open_file(b, &fresh, &err) < 0) {
+	/* One that lies under itself by now meets itself below. */
+	if (open_file(b, NULL, &fresh, &err) < 0) {
 		if (!b->reopen_failed)
 			cairn_warn(b->log, "the base has changed, and is shown as it was: %s",
 				   err.text);
@@ -470,7 +487,7 @@ static int base_poll(struct cairn_base *base, enum cairn_base_change *ret)
 	r = store->ops->foreign(store, &found);
 	if (r < 0)
 		return r;
-	*ret = found == CAIRN_FOREIGN_FILES ? CAIRN_BASE_CHANGED : CAIRN_BASE_SAME;
+	*ret = found >= CAIRN_FOREIGN_BASE ? CAIRN_BASE_CHANGED : CAIRN_BASE_SAME;
 	return 0;
 }
 
@@ -527,7 +544,7 @@ int cairn_base_store_open(const char *path, const struct cairn_base_options *opt
 		return cairn_error_set(err, -ENOMEM, "the base '%s': out of memory", path);
 	r = init(b, path, options);
 	if (r == 0)
-		r = open_file(b, &b->opened, err);
+		r = open_file(b, options->above, &b->opened, err);
 	if (r < 0) {
 		base_close(&b->base);
 		return cairn_error_set(err, r, "the base '%s': %s", path, strerror(-r));

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/base.h"
 #include "cli/cli.h"
 #include "mount/mark.h"
 #include "mount/number.h"
@@ -14,12 +15,17 @@ enum {
 	KEY_CHUNK_SIZE = 256,
 	KEY_PAGE_SIZE,
 	KEY_FORCE,
+	KEY_BASE,
 	PAGE_SIZE_MIN = 512, /* SQLite's limits, sqlite.org/pragma.html#pragma_page_size */
 	PAGE_SIZE_MAX = 65536,
 };
 
+/* How long the base, which is read once, is waited for. */
+#define BUSY_TIMEOUT_MS 5000U
+
 struct init_args {
 	struct cairn_cli_args args;
+	const char *base; /* as given, or NULL */
 	struct cairn_init_options options;
 };
 
@@ -48,6 +54,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_PAGE_SIZE:
 		return parse_size(in, "page-size", arg, PAGE_SIZE_MIN, PAGE_SIZE_MAX, true,
 				  &in->options.page_size);
+	case KEY_BASE:
+		in->base = arg;
+		return 0;
 	case KEY_FORCE:
 		in->options.force = true;
 		return 0;
@@ -61,6 +70,10 @@ static const struct argp_option option_table[] = {
 	  "How many bytes of a file make one row (64K); it cannot be changed later", 0 },
 	{ "page-size", KEY_PAGE_SIZE, "SIZE", 0,
 	  "SQLite's page size (8K), a power of two from 512 to 64K", 0 },
+	{ "base", KEY_BASE, "PATH", 0,
+	  "Make a branch: what it shows is the workspace or directory PATH, and what is changed is "
+	  "kept in WORKSPACE alone",
+	  0 },
 	{ "force", KEY_FORCE, NULL, 0, "Replace the file that stands there", 0 },
 	{ 0 },
 };
@@ -70,7 +83,8 @@ static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "WORKSPACE",
 	.children = cairn_cli_help,
-	.doc = "Make an empty workspace.\vWORKSPACE is the path of a new file, or an id, which "
+	.doc = "Make an empty workspace, or one over a base.\vWORKSPACE is the path of a new file, "
+	       "or an id, which "
 	       "stands for .agentfs/ID.db below the working directory. Sizes take the suffixes K "
 	       "and M.",
 };
@@ -85,6 +99,49 @@ static int make_directory(const char *path, bool *ret_made, struct cairn_error *
 	if (errno == EEXIST)
 		return 0;
 	return cairn_error_set(err, -errno, "the directory %s cannot be made: %m", path);
+}
+
+/* Looks at the base, whose root the new one takes after. A workspace of this name that is about to
+ * be replaced must not lie under its base. */
+static int look_at_base(const char *path, const char *base, struct cairn_attr *ret,
+			struct cairn_error *err)
+{
+	const struct cairn_base_above above = { .workspace = path };
+	const struct cairn_base_options options = {
+		.busy_timeout_ms = BUSY_TIMEOUT_MS,
+		.above = &above,
+	};
+	struct cairn_base *opened;
+	int r;
+
+	r = cairn_base_open(base, &options, &opened, err);
+	if (r < 0)
+		return r;
+	r = opened->ops->getattr(opened, opened->ops->root(opened), ret);
+	opened->ops->close(opened);
+	ret->nlink = 2;
+	return r < 0 ? cairn_error_set(err, r, "the root of the base '%s' cannot be read: %s", base,
+				       strerror(-r))
+		     : 0;
+}
+
+/* The absolute path of a base, which is a path or an id. */
+static int resolve_base(const char *base, char **ret, struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *path = NULL;
+	int r;
+
+	r = cairn_resolve_workspace(base, &path, NULL, err);
+	if (r < 0)
+		return r;
+	/* What is named like an id may be a directory, too. */
+	*ret = realpath(access(base, F_OK) == 0 ? base : path, NULL);
+	if (!*ret)
+		return cairn_error_set(err, -errno,
+				       "the base '%s' is not there (%m); give the path of a "
+				       "workspace or of a directory",
+				       base);
+	return 0;
 }
 
 /* Keeps the file from being mounted while it is replaced. */
@@ -106,6 +163,25 @@ static int init_file(const char *path, const struct cairn_init_options *options,
 	return 0;
 }
 
+static int init_over_base(const char *path, const struct init_args *in, struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *base = NULL;
+	struct cairn_init_options options = in->options;
+	struct cairn_attr root = { 0 };
+	int r;
+
+	if (in->base) {
+		r = resolve_base(in->base, &base, err);
+		if (r == 0)
+			r = look_at_base(path, base, &root, err);
+		if (r < 0)
+			return r;
+		options.base = base;
+		options.root = &root;
+	}
+	return init_file(path, &options, err);
+}
+
 static int init_workspace(const struct init_args *in, char **ret_path, struct cairn_error *err)
 {
 	_cleanup_(cairn_freep) char *path = NULL, *dir = NULL;
@@ -123,7 +199,7 @@ static int init_workspace(const struct init_args *in, char **ret_path, struct ca
 		if (r < 0)
 			return r;
 	}
-	r = init_file(path, &in->options, err);
+	r = init_over_base(path, in, err);
 	if (r < 0) {
 		if (made_dir)
 			rmdir(dir);
@@ -154,8 +230,12 @@ int cairn_cmd_init(int argc, char **argv)
 
 	cairn_size_format(in.options.chunk_size, chunk);
 	cairn_size_format(in.options.page_size, page);
-	printf("%s is an empty workspace (chunks of %s, pages of %s).\n"
-	       "Mount it on an empty directory: cairnfs mount %s DIR\n",
-	       path, chunk, page, in.args.value[0]);
+	if (in.base)
+		printf("%s is a branch of %s (chunks of %s, pages of %s).\n", path, in.base, chunk,
+		       page);
+	else
+		printf("%s is an empty workspace (chunks of %s, pages of %s).\n", path, chunk,
+		       page);
+	printf("Mount it on an empty directory: cairnfs mount %s DIR\n", in.args.value[0]);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "core/dentry.h"
 #include "core/foreign.h"
 #include "core/internal.h"
 
@@ -66,8 +67,7 @@ static int recover(struct cairn_core *core, uint64_t ino)
 		   "here; it is kept as /%s",
 		   ino, name);
 	return core->store->ops->dentry_put(core->store, CAIRN_ROOT_INO, name, (size_t)len,
-					    cairn_lease_take(&core->lease[CAIRN_SEQUENCE_DENTRY]),
-					    ino);
+					    cairn_dentry_new_id(core, name, (size_t)len), ino);
 }
 
 /* The row is gone: flushing the delta will write it again. */
@@ -152,8 +152,7 @@ static int move_aside(struct cairn_core *core, uint64_t dir, const struct cairn_
 	if (r < 0)
 		return r;
 	return core->store->ops->dentry_put(core->store, dir, name, (size_t)len,
-					    cairn_lease_take(&core->lease[CAIRN_SEQUENCE_DENTRY]),
-					    row->ino);
+					    cairn_dentry_new_id(core, name, (size_t)len), row->ino);
 }
 
 static int resolve_entry(struct cairn_core *core, uint64_t dir, struct cairn_delta_entry *entry)

@@ -22,6 +22,7 @@ static int core_init(struct cairn_core *core)
 	r = r ?: cairn_icache_init(&core->icache);
 	r = r ?: cairn_listings_init(&core->listings);
 	r = r ?: cairn_pins_init(&core->pins);
+	r = r ?: cairn_forgets_init(&core->forgets);
 	r = r ?: cairn_readers_init(&core->readers, core->store);
 	r = r ?: cairn_lease_init(&core->lease[CAIRN_SEQUENCE_INODE]);
 	r = r ?: cairn_lease_init(&core->lease[CAIRN_SEQUENCE_DENTRY]);
@@ -36,6 +37,7 @@ static void core_free(struct cairn_core *core)
 	cairn_icache_destroy(&core->icache);
 	cairn_listings_destroy(&core->listings);
 	cairn_pins_destroy(&core->pins);
+	cairn_forgets_destroy(&core->forgets);
 	cairn_readers_destroy(&core->readers);
 	for (int i = 0; i < 2; i++)
 		cairn_mutex_destroy(&core->batch[i].lock);

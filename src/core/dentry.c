@@ -218,6 +218,14 @@ int cairn_dentry_prepare(struct cairn_op *op, struct cairn_inode *dir, const cha
 	return record(op, dir, name, len, old, &entry);
 }
 
+uint64_t cairn_dentry_new_id(struct cairn_core *core, const char *name, size_t len)
+{
+	const struct cairn_store_ops *ops = core->store->ops;
+
+	return ops->dentry_id ? ops->dentry_id(core->store, name, len)
+			      : cairn_lease_take(&core->lease[CAIRN_SEQUENCE_DENTRY]);
+}
+
 int cairn_dentry_set(struct cairn_op *op, struct cairn_inode *dir, const char *name, size_t len,
 		     const struct cairn_dentry *old, uint64_t ino, uint32_t mode)
 {
@@ -228,7 +236,7 @@ int cairn_dentry_set(struct cairn_op *op, struct cairn_inode *dir, const char *n
 	r = record(op, dir, name, len, old, &entry);
 	if (r < 0)
 		return r;
-	entry->id = old ? old->id : cairn_lease_take(&core->lease[CAIRN_SEQUENCE_DENTRY]);
+	entry->id = old ? old->id : cairn_dentry_new_id(core, name, len);
 	entry->ino = ino;
 	entry->type = mode & S_IFMT;
 	dir->version++;

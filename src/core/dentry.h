@@ -56,6 +56,8 @@ int cairn_places_lock(struct cairn_op *op, struct cairn_place *places, unsigned 
  * NULL. */
 int cairn_dentry_prepare(struct cairn_op *op, struct cairn_inode *dir, const char *name, size_t len,
 			 const struct cairn_dentry *old);
+/* The id of an entry that is about to be made. */
+uint64_t cairn_dentry_new_id(struct cairn_core *core, const char *name, size_t len);
 /* Points `name` of `dir` to an inode: adds the entry, or takes over the one in `old` (NULL: there
  * is none). */
 int cairn_dentry_set(struct cairn_op *op, struct cairn_inode *dir, const char *name, size_t len,

@@ -66,9 +66,10 @@ int cairn_foreign_poll(struct cairn_core *core)
 	int r;
 
 	r = core->store->ops->foreign(core->store, &found);
-	if (r == 0 && found == CAIRN_FOREIGN_FILES) {
+	if (r < 0 || found < CAIRN_FOREIGN_BASE)
+		return r;
+	if (found == CAIRN_FOREIGN_FILES)
 		core->writer.foreign = true; /* what is dirty meets it at the next commit */
-		cairn_foreign_react(core);
-	}
-	return r;
+	cairn_foreign_react(core);
+	return 0;
 }

@@ -12,7 +12,10 @@
  *   - a name that the mount removed and the other pointed elsewhere: the other's entry stays;
  *   - an inode that the other deleted while the mount changed it: it comes back, under the root
  *     as "recovered-INO" if no entry is left of it.
- * Each case is logged with the names. */
+ * Each case is logged with the names.
+ *
+ * A change of what lies under an overlay is met by dropping what is clean alone: what is changed
+ * here covers what it was made from, whatever becomes of that. */
 #pragma once
 
 #include "store/store.h"

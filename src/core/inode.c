@@ -100,6 +100,7 @@ static void free_victims(struct cairn_core *core, struct cairn_inode *victims)
 
 	LL_FOREACH_SAFE (victims, inode, next) {
 		cairn_listing_forget(&core->listings, inode);
+		cairn_forget_listing(core, inode->listing);
 		inode_free(inode);
 	}
 }
@@ -168,6 +169,19 @@ int cairn_icache_used(struct cairn_core *core, struct cairn_inode ***ret, size_t
 	*ret = used;
 	*ret_count = count;
 	return 0;
+}
+
+bool cairn_icache_is_used(struct cairn_core *core, uint64_t ino)
+{
+	struct cairn_icache *cache = &core->icache;
+	struct cairn_inode *inode;
+	bool used;
+
+	cairn_mutex_lock(&cache->lock);
+	HASH_FIND(hh, cache->table, &ino, sizeof(ino), inode);
+	used = inode && inode->refs > 0;
+	cairn_mutex_unlock(&cache->lock);
+	return used;
 }
 
 static int read_attr(struct cairn_core *core, uint64_t ino, struct cairn_attr *ret)

@@ -70,6 +70,8 @@ void cairn_inode_unref(struct cairn_core *core, struct cairn_inode *inode);
 void cairn_icache_drop_idle(struct cairn_core *core);
 /* All others, as a new array with a reference to each. -ENOMEM. */
 int cairn_icache_used(struct cairn_core *core, struct cairn_inode ***ret, size_t *ret_count);
+/* Whether anybody has a reference to an inode, a batch included. */
+bool cairn_icache_is_used(struct cairn_core *core, uint64_t ino);
 
 /* 0, or why an inode whose lock is held cannot be used. */
 static inline int cairn_inode_usable(const struct cairn_inode *inode)

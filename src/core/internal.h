@@ -5,6 +5,7 @@
 
 #include "core/batch.h"
 #include "core/core.h"
+#include "core/forget.h"
 #include "core/inode.h"
 #include "core/lease.h"
 #include "core/listing.h"
@@ -32,6 +33,7 @@ struct cairn_core {
 	struct cairn_icache icache;
 	struct cairn_listings listings;
 	struct cairn_pins pins;
+	struct cairn_forgets forgets;
 	struct cairn_readers readers;
 	struct cairn_lease lease[CAIRN_SEQUENCE_COUNT];
 	struct cairn_writer writer;

@@ -252,6 +252,7 @@ void cairn_listing_forget(struct cairn_listings *listings, struct cairn_inode *i
 void cairn_listing_drop(struct cairn_core *core, struct cairn_inode *dir)
 {
 	cairn_listing_forget(&core->listings, dir);
+	cairn_forget_listing(core, dir->listing);
 	cairn_listing_free(TAKE_PTR(dir->listing));
 }
 

@@ -40,6 +40,7 @@ void cairn_core_forget(struct cairn_core *core, uint64_t ino, uint64_t count)
 {
 	if (cairn_pin_drop(&core->pins, ino, count))
 		cairn_inode_destroy(core, ino);
+	cairn_forget_later(core, ino);
 }
 
 static int read_target(struct cairn_core *core, uint64_t ino, char **ret)

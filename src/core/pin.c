@@ -132,6 +132,16 @@ size_t cairn_pins_count(struct cairn_pins *pins)
 	return count;
 }
 
+bool cairn_pin_is_pinned(struct cairn_pins *pins, uint64_t ino)
+{
+	bool pinned;
+
+	cairn_mutex_lock(&pins->lock);
+	pinned = find_locked(pins, ino);
+	cairn_mutex_unlock(&pins->lock);
+	return pinned;
+}
+
 bool cairn_pins_have_orphans(struct cairn_pins *pins)
 {
 	bool have;

@@ -36,6 +36,7 @@ bool cairn_pin_orphan(struct cairn_pins *pins, uint64_t ino);
 /* The numbers of all pinned inodes as a new array, free() it. -ENOMEM. */
 int cairn_pins_list(struct cairn_pins *pins, uint64_t **ret, size_t *ret_count);
 size_t cairn_pins_count(struct cairn_pins *pins);
+bool cairn_pin_is_pinned(struct cairn_pins *pins, uint64_t ino);
 bool cairn_pins_have_orphans(struct cairn_pins *pins);
 bool cairn_pin_is_orphan(struct cairn_pins *pins, uint64_t ino);
 /* Calls `fn` for each orphan that is still pinned, and forgets all pins: for the end of a mount. */

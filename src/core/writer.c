@@ -89,6 +89,7 @@ static int meet_foreign(struct cairn_core *core, struct cairn_batch *batch)
 	if (r < 0)
 		return r;
 	core->writer.foreign |= found == CAIRN_FOREIGN_FILES;
+	core->writer.foreign_base |= found == CAIRN_FOREIGN_BASE;
 	return core->writer.foreign ? cairn_conflict_resolve(core, batch) : 0;
 }
 
@@ -291,8 +292,8 @@ static int commit_running(struct cairn_core *core, bool leases)
 	}
 	note_done(core, &core->writer.committed, seq); /* before the drop: fsync waits for it */
 	cairn_flush_drop(core, batch);
-	if (core->writer.foreign) {
-		core->writer.foreign = false;
+	if (core->writer.foreign || core->writer.foreign_base) {
+		core->writer.foreign = core->writer.foreign_base = false;
 		cairn_foreign_react(core);
 	}
 
@@ -401,6 +402,7 @@ static bool poll_foreign(struct cairn_core *core)
 	wanted = w->want_poll;
 	cairn_mutex_unlock(&w->lock);
 	grown = look_at_others(core);
+	cairn_forget_unused(core);
 	note_done(core, &w->polled, wanted);
 	return grown;
 }

@@ -44,6 +44,7 @@ struct cairn_writer {
 	void *scratch;       /* one chunk */
 	int result;          /* of the last round; negative when changes were given up */
 	bool foreign;        /* others have changed files, and no commit of ours has met that yet */
+	bool foreign_base;   /* what lies under the workspace has changed during a commit */
 	bool absent;         /* the file was not where it should be at the last look */
 	uint64_t next_poll;  /* when to look what others did, monotonic ns */
 	uint64_t idle_since; /* the last commit, monotonic ns */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/overlay.h"
 #include "fuse/internal.h"
 #include "util/macro.h"
 
@@ -123,6 +124,10 @@ static int open_core(struct cairn_session *session, struct cairn_error *err)
 		.read_only = session->options.core.read_only,
 		.busy_timeout_ms = session->options.busy_timeout_ms,
 		.log = session->log,
+		.base = session->options.base,
+		.base_ignore = (const char *const *)session->options.base_ignore,
+		.base_ignore_count = session->options.base_ignore_count,
+		.copy_whole = session->options.copy_whole,
 	};
 	struct cairn_store *store;
 	int r;
@@ -130,7 +135,7 @@ static int open_core(struct cairn_session *session, struct cairn_error *err)
 	session->options.core.on_foreign = cairn_notify_foreign;
 	session->options.core.on_wait = held_up;
 	session->options.core.hook_arg = session;
-	r = cairn_sqlite_store_open(session->workspace, &options, &store, err);
+	r = cairn_store_open(session->workspace, &options, &store, err);
 	if (r < 0)
 		return r;
 	session->xattr = session->options.xattr == CAIRN_ON ||

@@ -27,6 +27,10 @@ struct cairn_mount_options {
 	bool ask_always;
 	bool debug;         /* log every FUSE request */
 	char *fuse_options; /* comma list handed to libfuse as it is, or NULL */
+	char *base; /* absolute: in the place of the base that the workspace names; or NULL */
+	char **base_ignore; /* see struct cairn_base_options */
+	size_t base_ignore_count;
+	uint64_t copy_whole; /* bytes; see struct cairn_store_options */
 };
 
 struct cairn_session;

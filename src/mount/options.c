@@ -8,6 +8,7 @@
 
 #include "mount/number.h"
 #include "mount/resolve.h"
+#include "store/store.h"
 #include "util/macro.h"
 
 /* Where the help lists an option. */
@@ -16,6 +17,7 @@ enum section {
 	SECTION_LIMITS,
 	SECTION_ACCESS,
 	SECTION_CACHE,
+	SECTION_BASE,
 	SECTION_DAEMON,
 	SECTION_KERNEL,
 	SECTION_IGNORED, /* by name only: accepted, without effect on a mount */
@@ -27,6 +29,7 @@ static const char *const section_title[] = {
 	[SECTION_LIMITS] = "Limits",
 	[SECTION_ACCESS] = "Who may do what",
 	[SECTION_CACHE] = "Kernel and threads",
+	[SECTION_BASE] = "Overlays",
 	[SECTION_DAEMON] = "The daemon",
 	[SECTION_KERNEL] = "Known from mount(8)",
 };
@@ -161,6 +164,37 @@ static int apply_log_file(struct cairn_options *options, const struct option *op
 		return cairn_error_set(err, r, "mount option log=%s: %s", value, strerror(-r));
 	free(options->log_file);
 	options->log_file = path;
+	return 0;
+}
+
+static int apply_base(struct cairn_options *options, const struct option *option, const char *value,
+		      struct cairn_error *err)
+{
+	char *path;
+	int r;
+
+	r = cairn_resolve_absolute(value, &path);
+	if (r < 0)
+		return cairn_error_set(err, r, "mount option base=%s: %s", value, strerror(-r));
+	free(options->mount.base);
+	options->mount.base = path;
+	return 0;
+}
+
+static int apply_base_ignore(struct cairn_options *options, const struct option *option,
+			     const char *value, struct cairn_error *err)
+{
+	struct cairn_mount_options *mount = &options->mount;
+	char **patterns =
+		reallocarray(mount->base_ignore, mount->base_ignore_count + 1, sizeof(*patterns));
+
+	if (!patterns)
+		return -ENOMEM;
+	mount->base_ignore = patterns;
+	patterns[mount->base_ignore_count] = strdup(value);
+	if (!patterns[mount->base_ignore_count])
+		return -ENOMEM;
+	mount->base_ignore_count++;
 	return 0;
 }
 
@@ -307,9 +341,8 @@ static const struct option option_table[] = {
 	OPTION("default_permissions", NULL, ACCESS, apply_nothing,
 	       "the kernel checks permissions (always on)"),
 
-	OPTION("threads", "N", CACHE, apply_uint,
-	       "most requests served at a time (default: 256)", FIELD(mount.threads),
-	       .min = 1, .max = 1000),
+	OPTION("threads", "N", CACHE, apply_uint, "most requests served at a time (default: 256)",
+	       FIELD(mount.threads), .min = 1, .max = 1000),
 	OPTION("writeback_cache", NULL, CACHE, apply_tristate,
 	       "the kernel collects small writes (default: off)", FIELD(mount.writeback_cache),
 	       .value = CAIRN_ON),
@@ -320,6 +353,17 @@ static const struct option option_table[] = {
 	       .value = CAIRN_ON),
 	OPTION("noxattr", NULL, CACHE, apply_tristate, "no extended attributes", FIELD(mount.xattr),
 	       .value = CAIRN_OFF),
+
+	OPTION("base", "PATH", BASE, apply_base,
+	       "what lies under an overlay, in the place of the base that it names: where that "
+	       "was moved"),
+	OPTION("base_ignore", "PATTERN", BASE, apply_base_ignore,
+	       "do not show what matches of a base directory, as fnmatch(3): a name, or with a "
+	       "slash a path from its root; may be given again and again"),
+	OPTION("copy_whole", "SIZE", BASE, apply_size,
+	       "files of the base up to this size are copied whole when their data are first "
+	       "changed, larger ones only where they are (default 1M)",
+	       FIELD(mount.copy_whole), .min = 1, .max = CAIRN_COPY_WHOLE_MAX),
 
 	OPTION("log", "FILE", DAEMON, apply_log_file, "log to FILE instead of syslog"),
 	OPTION("debug", NULL, DAEMON, apply_flag, "log every request", FIELD(mount.debug)),
@@ -392,6 +436,11 @@ void cairn_options_init(struct cairn_options *ret)
 
 void cairn_options_done(struct cairn_options *options)
 {
+	for (size_t i = 0; i < options->mount.base_ignore_count; i++)
+		free(options->mount.base_ignore[i]);
+	options->mount.base_ignore_count = 0;
+	free(TAKE_PTR(options->mount.base_ignore));
+	free(TAKE_PTR(options->mount.base));
 	free(TAKE_PTR(options->mount.fuse_options));
 	free(TAKE_PTR(options->log_file));
 }

@@ -428,6 +428,9 @@ static int probe_tables(struct cairn_check *check)
 		{ CAIRN_CHECK_ORPHAN, HAS("cairn_orphan", "1", "'ino'") },
 		{ CAIRN_CHECK_ORIGIN, HAS("fs_origin", "1", "'delta_ino'") },
 		{ CAIRN_CHECK_WHITEOUT, HAS("fs_whiteout", "2", "'path', 'parent_path'") },
+		{ CAIRN_CHECK_BASED,
+		  HAS("cairn_origin", "4", "'delta_ino', 'base_ino', 'base_path', 'data_end'") },
+		{ CAIRN_CHECK_SEEN, HAS("cairn_seen", "1", "'path'") },
 		{ CAIRN_CHECK_SEQUENCE, HAS("sqlite_sequence", "2", "'name', 'seq'") },
 	};
 #undef HAS
@@ -452,15 +455,21 @@ int cairn_check_prepare(struct cairn_check *check)
 		"CREATE TEMP TABLE IF NOT EXISTS cairn_named "
 		"(ino INTEGER PRIMARY KEY, names INTEGER, entry INTEGER)",
 		"CREATE TEMP TABLE IF NOT EXISTS cairn_orphaned (ino INTEGER PRIMARY KEY)",
+		"CREATE TEMP TABLE IF NOT EXISTS cairn_based "
+		"(ino INTEGER PRIMARY KEY, data_end INTEGER)",
 		"CREATE TEMP TABLE IF NOT EXISTS cairn_rooted (ino INTEGER PRIMARY KEY)",
 		"DELETE FROM temp.cairn_named",
 		"DELETE FROM temp.cairn_orphaned",
+		"DELETE FROM temp.cairn_based",
 		"DELETE FROM temp.cairn_rooted",
 		"INSERT INTO temp.cairn_named SELECT ino, COUNT(*), MIN(id) FROM fs_dentry "
 		"WHERE typeof(ino) = 'integer' GROUP BY ino",
 	};
 	static const char *const orphaned_text =
 		"INSERT OR IGNORE INTO temp.cairn_orphaned SELECT ino FROM cairn_orphan";
+	static const char *const based_text =
+		"INSERT OR IGNORE INTO temp.cairn_based SELECT delta_ino, data_end "
+		"FROM cairn_origin WHERE base_path <> ''";
 	static const char *const rooted_text =
 		"INSERT INTO temp.cairn_rooted WITH RECURSIVE below (ino) AS (SELECT 1 UNION "
 		"SELECT i.ino FROM fs_inode AS i WHERE NOT EXISTS "
@@ -473,6 +482,8 @@ int cairn_check_prepare(struct cairn_check *check)
 	r = cairn_check_run(check, texts, ARRAY_SIZE(texts));
 	if (r == 0 && check->have & CAIRN_CHECK_ORPHAN)
 		r = cairn_sql_exec(check->sql, orphaned_text);
+	if (r == 0 && check->have & CAIRN_CHECK_BASED)
+		r = cairn_sql_exec(check->sql, based_text);
 	if (r == 0)
 		r = cairn_sql_exec(check->sql, rooted_text);
 	return r;

@@ -62,15 +62,62 @@ static void xattr_name_function(sqlite3_context *context, int count, sqlite3_val
 	sqlite3_result_int(context, judge_name(values[0], false));
 }
 
+/* "/a/b": names of path components, each after a slash. */
+static bool is_base_path(const char *path, size_t len)
+{
+	const char *end = path + len;
+
+	if (len < 2 || len >= CAIRN_BASE_PATH_MAX || memchr(path, 0, len))
+		return false;
+	while (path < end) {
+		const char *name = path + 1, *slash = memchr(name, '/', (size_t)(end - name));
+		size_t name_len = (size_t)((slash ? slash : end) - name);
+
+		if (path[0] != '/' || name_len < 1 || name_len > CAIRN_NAME_MAX ||
+		    !is_path_name(name, name_len))
+			return false;
+		path = name + name_len;
+	}
+	return true;
+}
+
+static void path_function(sqlite3_context *context, int count, sqlite3_value **values)
+{
+	size_t len;
+	const char *path = get_bytes(values[0], &len);
+	int judged = NAME_GOOD;
+
+	if (!is_bytes(values[0]) || !is_base_path(path, len))
+		judged = NAME_BAD;
+	else if ((sqlite3_value_type(values[0]) == SQLITE_TEXT) != cairn_utf8_valid(path, len))
+		judged = NAME_STORAGE;
+	sqlite3_result_int(context, judged);
+}
+
+static void result_name(sqlite3_context *context, const char *name, size_t len)
+{
+	if (cairn_utf8_valid(name, len))
+		sqlite3_result_text64(context, name, len, SQLITE_TRANSIENT, SQLITE_UTF8);
+	else
+		sqlite3_result_blob64(context, name, len, SQLITE_TRANSIENT);
+}
+
+static void parent_function(sqlite3_context *context, int count, sqlite3_value **values)
+{
+	size_t len;
+	const char *path = get_bytes(values[0], &len);
+	const char *slash = memrchr(path, '/', len);
+
+	if (slash)
+		result_name(context, path, MAX((size_t)(slash - path), (size_t)1));
+}
+
 static void store_name_function(sqlite3_context *context, int count, sqlite3_value **values)
 {
 	size_t len;
 	const char *name = get_bytes(values[0], &len);
 
-	if (cairn_utf8_valid(name, len))
-		sqlite3_result_text64(context, name, len, SQLITE_TRANSIENT, SQLITE_UTF8);
-	else
-		sqlite3_result_blob64(context, name, len, SQLITE_TRANSIENT);
+	result_name(context, name, len);
 }
 
 static void target_function(sqlite3_context *context, int count, sqlite3_value **values)
@@ -160,6 +207,8 @@ int cairn_check_add_functions(struct cairn_check *check)
 	} functions[] = {
 		{ "cairn_name", 1, name_function },
 		{ "cairn_xattr_name", 1, xattr_name_function },
+		{ "cairn_path", 1, path_function },
+		{ "cairn_parent", 1, parent_function },
 		{ "cairn_store_name", 1, store_name_function },
 		{ "cairn_target", 1, target_function },
 		{ "cairn_show", 1, show_function },

@@ -24,6 +24,8 @@ enum cairn_check_need {
 	CAIRN_CHECK_WHITEOUT = 1 << 4,      /* fs_whiteout */
 	CAIRN_CHECK_SEQUENCE = 1 << 5,      /* sqlite_sequence */
 	CAIRN_CHECK_NO_SEQUENCE = 1 << 6,   /* the lack of it */
+	CAIRN_CHECK_BASED = 1 << 7,         /* cairn_origin */
+	CAIRN_CHECK_SEEN = 1 << 8,          /* cairn_seen */
 };
 
 struct cairn_check {
@@ -61,6 +63,7 @@ extern const struct cairn_check_rule cairn_check_root_rule;
  *
  *	cairn_named(ino, names, entry)	every inode number in fs_dentry, how often, the least id
  *	cairn_orphaned(ino)		cairn_orphan, empty where there is none
+ *	cairn_based(ino, data_end)	what has something of the base of an overlay
  *	cairn_rooted(ino)		what is below the root or below an inode without a name */
 int cairn_check_prepare(struct cairn_check *check);
 
@@ -68,7 +71,9 @@ int cairn_check_prepare(struct cairn_check *check);
  *
  *	cairn_name(x)	    0 a good name, 1 good but for its storage type, 2 no name
  *	cairn_xattr_name(x) the same for names of attributes
- *	cairn_store_name(x) the name with the right storage type
+ *	cairn_path(x)	    the same for paths in a base, "/a/b"
+ *	cairn_parent(x)	    the path of the directory that such a path lies in
+ *	cairn_store_name(x) the name or path with the right storage type
  *	cairn_target(x)	    1 where it is the target of a symbolic link
  *	cairn_show(x)	    any value as short printable text
  *	cairn_fit(x, n)	    the bytes of x, cut to n or filled with zeros to n

@@ -31,6 +31,7 @@ static const struct {
 	{ CAIRN_CHECK_XATTR, MOVE("cairn_xattr", "ino", "") },
 	{ CAIRN_CHECK_ORPHAN, MOVE("cairn_orphan", "ino", "") },
 	{ CAIRN_CHECK_ORIGIN, MOVE("fs_origin", "delta_ino", "") },
+	{ CAIRN_CHECK_BASED, MOVE("cairn_origin", "delta_ino", "") },
 #undef MOVE
 };
 
@@ -226,6 +227,7 @@ static int get_lost_and_found(struct cairn_check *check, int64_t *ret)
 
 #define NAMELESS                                                                                   \
 	"i.ino > 1 AND i.ino <> ?1 "                                                               \
+	"AND NOT EXISTS (SELECT 1 FROM temp.cairn_based AS b WHERE b.ino = i.ino) "                \
 	"AND NOT EXISTS (SELECT 1 FROM temp.cairn_named AS n WHERE n.ino = i.ino) "                \
 	"AND NOT EXISTS (SELECT 1 FROM temp.cairn_orphaned AS o WHERE o.ino = i.ino)"
 
@@ -325,11 +327,30 @@ static int check_room(struct cairn_check *check, double bytes, double rows, stru
 		path, bytes, need, room);
 }
 
+/* What looks like a hole of a file may be what its base has there. */
+static int check_no_base(struct cairn_check *check, struct cairn_error *err)
+{
+	int64_t count = 0;
+	int r;
+
+	r = cairn_sql_get_int(check->sql,
+			      "SELECT COUNT(*) FROM temp.cairn_based WHERE data_end <> 0", &count);
+	if (r < 0 || count == 0)
+		return r;
+	return cairn_error_set(err, -EOPNOTSUPP,
+			       "'%s' is an overlay, and %lld of its files have bytes in its base; "
+			       "mount it and copy it to a workspace without a base",
+			       check->store->probe.real_path, (long long)count);
+}
+
 int cairn_check_fill_holes(struct cairn_check *check, struct cairn_error *err)
 {
 	double bytes = 0, rows = 0;
 	int r;
 
+	r = check_no_base(check, err);
+	if (r < 0)
+		return r;
 	r = cairn_check_run(check, sparse_texts, ARRAY_SIZE(sparse_texts));
 	if (r < 0)
 		return r;

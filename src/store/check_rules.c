@@ -27,10 +27,12 @@
 	"(typeof(d.parent_ino) <> 'integer' OR NOT EXISTS (SELECT 1 FROM fs_inode AS i "           \
 	"WHERE i.ino = d.parent_ino AND " DIRECTORY("i") "))"
 
-#define NAMED       "EXISTS (SELECT 1 FROM temp.cairn_named AS n WHERE n.ino = i.ino)"
-#define ORPHANED    "EXISTS (SELECT 1 FROM temp.cairn_orphaned AS o WHERE o.ino = i.ino)"
-#define NAMES       "COALESCE((SELECT n.names FROM temp.cairn_named AS n WHERE n.ino = i.ino), 0)"
-#define NAMELESS    "i.ino > 1 AND NOT " NAMED " AND NOT " ORPHANED
+#define NAMED    "EXISTS (SELECT 1 FROM temp.cairn_named AS n WHERE n.ino = i.ino)"
+#define ORPHANED "EXISTS (SELECT 1 FROM temp.cairn_orphaned AS o WHERE o.ino = i.ino)"
+#define NAMES    "COALESCE((SELECT n.names FROM temp.cairn_named AS n WHERE n.ino = i.ino), 0)"
+/* What was copied up from a base may have its names there. */
+#define BASED       "EXISTS (SELECT 1 FROM temp.cairn_based AS b WHERE b.ino = i.ino)"
+#define NAMELESS    "i.ino > 1 AND NOT " NAMED " AND NOT " ORPHANED " AND NOT " BASED
 #define HAS_ENTRIES "EXISTS (SELECT 1 FROM fs_dentry AS e WHERE e.parent_ino = i.ino)"
 #define HAS_CHUNKS  "EXISTS (SELECT 1 FROM fs_data AS e WHERE e.ino = i.ino)"
 #define EMPTY                                                                                      \
@@ -48,8 +50,12 @@
 #define BAD_INDEX                                                                                  \
 	"(typeof(c.chunk_index) <> 'integer' OR c.chunk_index NOT BETWEEN 0 AND "                  \
 	"cairn_chunk_last())"
-#define BAD_CHUNK "(typeof(c.data) NOT IN ('blob', 'text') OR " BYTES("c.data") " = 0)"
-#define NO_FILE   "NOT EXISTS (SELECT 1 FROM fs_inode AS i WHERE i.ino = c.ino AND " REGULAR("i") ")"
+/* Over a base an empty chunk is a hole that hides what the base has there. */
+#define BAD_CHUNK                                                                                  \
+	"(typeof(c.data) NOT IN ('blob', 'text') OR (" BYTES(                                      \
+		"c.data") " = 0 AND NOT EXISTS "                                                   \
+			  "(SELECT 1 FROM temp.cairn_based AS b WHERE b.ino = c.ino)))"
+#define NO_FILE "NOT EXISTS (SELECT 1 FROM fs_inode AS i WHERE i.ino = c.ino AND " REGULAR("i") ")"
 /* A chunk that can be placed, of a file that has a size. */
 #define PLACED                                                                                     \
 	REGULAR("i")                                                                               \
@@ -101,11 +107,16 @@
 	"INSERT INTO sqlite_sequence (name, seq) SELECT '" table "', " last " WHERE " last         \
 	" > 0 AND NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '" table "')"
 
-/* '/a/b' lies in '/a', '/a' in '/'. */
-#define UP_TO_SLASH "RTRIM(w.path, REPLACE(w.path, '/', ''))"
-#define WHITEOUT_PARENT                                                                            \
-	"CASE " UP_TO_SLASH " WHEN '/' THEN '/' ELSE SUBSTR(" UP_TO_SLASH                          \
-	", 1, LENGTH(" UP_TO_SLASH ") - 1) END"
+#define BAD_BASE_PATH                                                                              \
+	"(x.base_path IS NOT '' AND x.base_path IS NOT '/' AND cairn_path(x.base_path) <> 0)"
+#define BAD_SEEN "path IS NOT '/' AND cairn_path(path) <> 0"
+#define BAD_BASE_INO                                                                               \
+	"(typeof(x.base_ino) <> 'integer' OR x.base_ino < 0 OR (x.base_ino > 0 AND x.delta_ino "   \
+	"NOT IN (SELECT MIN(delta_ino) FROM cairn_origin GROUP BY base_ino)))"
+#define BAD_DATA_END                                                                               \
+	"(typeof(x.data_end) <> 'integer' OR x.data_end < -1 OR (x.data_end <> 0 AND NOT EXISTS "  \
+	"(SELECT 1 FROM fs_inode AS i WHERE i.ino = x.delta_ino AND " REGULAR("i") ")))"
+#define BAD_PARENT "cairn_path(path) = 0 AND parent_path IS NOT cairn_parent(path)"
 
 const struct cairn_check_rule cairn_check_root_rule = {
 	.code = "root",
@@ -472,9 +483,11 @@ const struct cairn_check_rule cairn_check_rules[] = {
 		.find = "SELECT 'inode ' || i.ino || ': ' || cairn_show(i.nlink) "
 			"|| ', not "
 			"' || " NAMES " FROM fs_inode AS i WHERE NOT " DIRECTORY(
-				"i") " AND (" NAMED " OR " ORPHANED ") AND i.nlink IS NOT " NAMES,
+				"i") " AND NOT " BASED " AND (" NAMED " OR " ORPHANED
+				     ") AND i.nlink IS NOT " NAMES,
 		.repair = { "UPDATE fs_inode AS i SET nlink = " NAMES " WHERE NOT " DIRECTORY(
-			"i") " AND (" NAMED " OR " ORPHANED ") AND i.nlink IS NOT " NAMES },
+			"i") " AND NOT " BASED " AND (" NAMED " OR " ORPHANED
+			     ") AND i.nlink IS NOT " NAMES },
 	},
 	{
 		.code = "directory_links",
@@ -660,37 +673,79 @@ const struct cairn_check_rule cairn_check_rules[] = {
 		.repair = { "DELETE FROM fs_origin AS x WHERE " NO_OWNER("x", "delta_ino") },
 	},
 	{
-		.code = "whiteout",
-		.what = "whiteout of no path",
+		.code = "base_origin",
+		.what = "record of what an inode has of the base, of an inode that is not there",
 		.action = "delete it",
+		.stage = 1,
+		.needs = CAIRN_CHECK_BASED,
+		.find = "SELECT 'inode ' || cairn_show(x.delta_ino) FROM cairn_origin AS x "
+			"WHERE " NO_OWNER("x", "delta_ino"),
+		.repair = { "DELETE FROM cairn_origin AS x WHERE " NO_OWNER("x", "delta_ino") },
+	},
+	{
+		.code = "base_path",
+		.what = "path in the base that is none",
+		.action = "delete the record: what the branch did not change of the file is lost",
+		.needs = CAIRN_CHECK_BASED,
+		.find = "SELECT 'inode ' || x.delta_ino || ': ' || cairn_show(x.base_path) "
+			"FROM cairn_origin AS x WHERE " BAD_BASE_PATH,
+		.repair = { "UPDATE cairn_origin AS x SET base_path = cairn_store_name(base_path) "
+			    "WHERE cairn_path(base_path) = 1",
+			    "DELETE FROM cairn_origin AS x WHERE " BAD_BASE_PATH },
+	},
+	{
+		.code = "base_number",
+		.what = "number in the base that is none, or that two inodes have",
+		.action = "number the inode by itself",
+		.stage = 2,
+		.needs = CAIRN_CHECK_BASED,
+		.find = "SELECT 'inode ' || x.delta_ino || ': ' || cairn_show(x.base_ino) "
+			"FROM cairn_origin AS x WHERE " BAD_BASE_INO,
+		.repair = { "UPDATE cairn_origin AS x SET base_ino = 0 WHERE " BAD_BASE_INO },
+	},
+	{
+		.code = "base_data",
+		.what = "offset up to which the base counts that is none",
+		.action = "let the base count wherever the branch has no data",
+		.stage = 2,
+		.needs = CAIRN_CHECK_BASED,
+		.find = "SELECT 'inode ' || x.delta_ino || ': ' || cairn_show(x.data_end) "
+			"FROM cairn_origin AS x WHERE " BAD_DATA_END,
+		.repair = { "UPDATE cairn_origin AS x SET data_end = COALESCE((SELECT i.size "
+			    "FROM fs_inode AS i WHERE i.ino = x.delta_ino AND " REGULAR(
+				    "i") "), 0) WHERE " BAD_DATA_END },
+	},
+	{
+		.code = "whiteout",
+		.what = "whiteout of no path, or stored as text when it is not UTF-8, or as a blob "
+			"when it is",
+		.action = "store it as it should be; delete what is no path",
 		.stage = 5,
 		.needs = CAIRN_CHECK_WHITEOUT,
-		.find = "SELECT cairn_show(path) FROM fs_whiteout "
-			"WHERE typeof(path) <> 'text' OR SUBSTR(path, 1, 1) <> '/' "
-			"OR path "
-			"= '/'",
-		.repair = { "DELETE FROM fs_whiteout WHERE path IS NULL OR "
-			    "typeof(path) <> "
-			    "'text' "
-			    "OR SUBSTR(path, 1, 1) <> '/' OR path = '/'" },
+		.find = "SELECT cairn_show(path) FROM fs_whiteout WHERE cairn_path(path) <> 0",
+		.repair = { "UPDATE OR IGNORE fs_whiteout SET path = cairn_store_name(path) "
+			    "WHERE cairn_path(path) = 1",
+			    "DELETE FROM fs_whiteout WHERE cairn_path(path) <> 0" },
 	},
 	{
 		.code = "whiteout_parent",
-		.what = "whiteout whose parent_path is not the directory of its "
-			"path",
+		.what = "whiteout whose parent_path is not the directory of its path",
 		.action = "set it",
 		.stage = 5,
 		.needs = CAIRN_CHECK_WHITEOUT,
-		.find = "SELECT cairn_show(w.path) || ': ' || "
-			"cairn_show(w.parent_path) "
-			"FROM fs_whiteout AS w WHERE typeof(w.path) = 'text' AND "
-			"w.path "
-			"LIKE '/_%' "
-			"AND w.parent_path IS NOT " WHITEOUT_PARENT,
-		.repair = { "UPDATE fs_whiteout AS w SET parent_path "
-			    "= " WHITEOUT_PARENT
-			    " WHERE typeof(w.path) = 'text' AND w.path LIKE '/_%' "
-			    "AND w.parent_path IS NOT " WHITEOUT_PARENT },
+		.find = "SELECT cairn_show(path) || ': ' || cairn_show(parent_path) "
+			"FROM fs_whiteout WHERE " BAD_PARENT,
+		.repair = { "UPDATE fs_whiteout SET parent_path = cairn_parent(path) "
+			    "WHERE " BAD_PARENT },
+	},
+	{
+		.code = "seen",
+		.what = "note of what a branch saw in its base, of no path",
+		.action = "delete it",
+		.stage = 5,
+		.needs = CAIRN_CHECK_SEEN,
+		.find = "SELECT cairn_show(path) FROM cairn_seen WHERE " BAD_SEEN,
+		.repair = { "DELETE FROM cairn_seen WHERE " BAD_SEEN },
 	},
 };
 

@@ -67,15 +67,13 @@ static const struct table core_tables[] = {
 
 static const struct table xattr_table = { "cairn_xattr", { "ino", "name", "value" } };
 static const struct table orphan_table = { "cairn_orphan", { "ino" } };
-static const struct table overlay_table = { "fs_overlay_config", { "key", "value" } };
 
 static const char *const set_config_text = "INSERT INTO fs_config (key, value) VALUES (?1, ?2) "
 					   "ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
 static const char *const insert_root_text =
-	"INSERT INTO fs_inode (ino, mode, nlink, uid, gid, atime, mtime, ctime, "
-	"atime_nsec, mtime_nsec, ctime_nsec) "
-	"VALUES (1, ?1, 2, ?2, ?3, ?4, ?4, ?4, ?5, ?5, ?5)";
+	"INSERT INTO fs_inode (ino, mode, nlink, uid, gid, atime, atime_nsec, mtime, mtime_nsec, "
+	"ctime, ctime_nsec) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /* Runs a query with up to two text parameters that answers whether something is there. */
 static int exists(struct cairn_sql *sql, const char *text, const char *first, const char *second)
@@ -99,19 +97,19 @@ static int table_exists(struct cairn_sql *sql, const char *name)
 		      name, NULL);
 }
 
-static int column_exists(struct cairn_sql *sql, const char *table, const char *column)
+int cairn_schema_find_column(struct cairn_sql *sql, const char *table, const char *column)
 {
 	return exists(sql, "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2 COLLATE NOCASE",
 		      table, column);
 }
 
-static int check_columns(struct cairn_sql *sql, const char *path, const struct table *table,
-			 struct cairn_error *err)
+static int check_columns(struct cairn_sql *sql, const char *path, const char *table,
+			 const char *const *columns, struct cairn_error *err)
 {
 	int r;
 
-	for (const char *const *column = table->columns; *column; column++) {
-		r = column_exists(sql, table->name, *column);
+	for (const char *const *column = columns; *column; column++) {
+		r = cairn_schema_find_column(sql, table, *column);
 		if (r < 0)
 			return r;
 		if (r == 0)
@@ -119,7 +117,7 @@ static int check_columns(struct cairn_sql *sql, const char *path, const struct t
 					       "'%s' is not a workspace: its table %s has no "
 					       "column %s; name a file made by 'cairnfs init' or "
 					       "by AgentFS",
-					       path, table->name, *column);
+					       path, table, *column);
 	}
 	return 0;
 }
@@ -137,28 +135,34 @@ static int check_core_tables(struct cairn_sql *sql, const char *path, struct cai
 					       "'%s' is not a workspace: it has no table %s; name "
 					       "a file made by 'cairnfs init' or by AgentFS",
 					       path, core_tables[i].name);
-		r = check_columns(sql, path, &core_tables[i], err);
+		r = check_columns(sql, path, core_tables[i].name, core_tables[i].columns, err);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int check_optional_table(struct cairn_sql *sql, const char *path, const struct table *table,
-				bool *ret_present, struct cairn_error *err)
+int cairn_schema_find_table(struct cairn_sql *sql, const char *path, const char *name,
+			    const char *const *columns, bool *ret_present, struct cairn_error *err)
 {
 	int r;
 
-	r = table_exists(sql, table->name);
+	r = table_exists(sql, name);
 	if (r <= 0) {
 		*ret_present = false;
 		return r;
 	}
-	r = check_columns(sql, path, table, err);
+	r = check_columns(sql, path, name, columns, err);
 	if (r < 0)
 		return r;
 	*ret_present = true;
 	return 0;
+}
+
+static int find_optional(struct cairn_sql *sql, const char *path, const struct table *table,
+			 bool *ret_present, struct cairn_error *err)
+{
+	return cairn_schema_find_table(sql, path, table->name, table->columns, ret_present, err);
 }
 
 /* Which of the columns that came with 0.2 and 0.4 are there. */
@@ -168,7 +172,7 @@ static int check_added_columns(struct cairn_sql *sql, const char *path, unsigned
 	unsigned int missing = 0;
 	int r;
 
-	r = column_exists(sql, "fs_inode", "nlink");
+	r = cairn_schema_find_column(sql, "fs_inode", "nlink");
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -178,7 +182,7 @@ static int check_added_columns(struct cairn_sql *sql, const char *path, unsigned
 				       path);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(added_columns); i++) {
-		r = column_exists(sql, "fs_inode", added_columns[i].name);
+		r = cairn_schema_find_column(sql, "fs_inode", added_columns[i].name);
 		if (r < 0)
 			return r;
 		if (r == 0)
@@ -321,13 +325,13 @@ int cairn_schema_check(struct cairn_sql *sql, const char *path, struct cairn_sch
 	r = check_root(sql, path, err);
 	if (r < 0)
 		return r;
-	r = check_optional_table(sql, path, &xattr_table, &schema.has_xattr, err);
+	r = find_optional(sql, path, &xattr_table, &schema.has_xattr, err);
 	if (r < 0)
 		return r;
-	r = check_optional_table(sql, path, &orphan_table, &schema.has_orphan, err);
+	r = find_optional(sql, path, &orphan_table, &schema.has_orphan, err);
 	if (r < 0)
 		return r;
-	r = check_optional_table(sql, path, &overlay_table, &schema.has_overlay, err);
+	r = cairn_schema_branch_check(sql, path, &schema, err);
 	if (r < 0)
 		return r;
 	*ret = schema;
@@ -355,7 +359,7 @@ static int set_chunk_size(struct cairn_sql *sql, size_t chunk_size)
 static bool is_current(const struct cairn_schema *schema)
 {
 	return schema->version_current && schema->chunk_size_stored && !schema->missing &&
-	       schema->has_xattr && schema->has_orphan;
+	       schema->has_xattr && schema->has_orphan && cairn_schema_branch_is_current(schema);
 }
 
 static int add_missing(struct cairn_sql *sql, const struct cairn_schema *schema)
@@ -373,6 +377,8 @@ static int add_missing(struct cairn_sql *sql, const struct cairn_schema *schema)
 		r = set_chunk_size(sql, schema->chunk_size);
 	if (r == 0 && !schema->version_current)
 		r = set_config(sql, "schema_version", CAIRN_SCHEMA_VERSION);
+	if (r == 0)
+		r = cairn_schema_branch_add(sql, schema);
 	return r;
 }
 
@@ -406,22 +412,46 @@ int cairn_schema_upgrade(struct cairn_sql *sql, const char *path, struct cairn_s
 	return 0;
 }
 
-static int insert_root(struct cairn_sql *sql)
+static struct cairn_attr caller_root(void)
 {
-	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	struct timespec now = cairn_now();
 
+	return (struct cairn_attr){
+		.mode = S_IFDIR | 0755,
+		.nlink = 2,
+		.uid = geteuid(),
+		.gid = getegid(),
+		.atime = now,
+		.mtime = now,
+		.ctime = now,
+	};
+}
+
+static void bind_time(struct cairn_query *q, const struct timespec *ts)
+{
+	cairn_query_int(q, MAX(ts->tv_sec, 0));
+	cairn_query_int(q, ts->tv_sec < 0 ? 0 : ts->tv_nsec);
+}
+
+static int insert_root(struct cairn_sql *sql, const struct cairn_attr *attr)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
 	cairn_query_once(&q, sql, insert_root_text);
-	cairn_query_int(&q, S_IFDIR | 0755);
-	cairn_query_int(&q, geteuid());
-	cairn_query_int(&q, getegid());
-	cairn_query_int(&q, MAX(now.tv_sec, 0));
-	cairn_query_int(&q, now.tv_nsec);
+	cairn_query_int(&q, attr->mode);
+	cairn_query_int(&q, attr->nlink);
+	cairn_query_int(&q, attr->uid);
+	cairn_query_int(&q, attr->gid);
+	bind_time(&q, &attr->atime);
+	bind_time(&q, &attr->mtime);
+	bind_time(&q, &attr->ctime);
 	return cairn_query_run(&q);
 }
 
-int cairn_schema_create(struct cairn_sql *sql, size_t chunk_size)
+int cairn_schema_create(struct cairn_sql *sql, size_t chunk_size, const char *base,
+			const struct cairn_attr *root)
 {
+	struct cairn_attr own = caller_root();
 	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(create_texts); i++) {
@@ -435,5 +465,10 @@ int cairn_schema_create(struct cairn_sql *sql, size_t chunk_size)
 	r = set_config(sql, "schema_version", CAIRN_SCHEMA_VERSION);
 	if (r < 0)
 		return r;
-	return insert_root(sql);
+	if (base) {
+		r = cairn_schema_branch_create(sql, base);
+		if (r < 0)
+			return r;
+	}
+	return insert_root(sql, root ? root : &own);
 }

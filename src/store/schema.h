@@ -13,6 +13,17 @@
 
 #define CAIRN_SCHEMA_VERSION "0.4"
 
+struct cairn_attr;
+
+/* Which tables of a branch are there. */
+struct cairn_schema_branch {
+	bool whiteout;        /* fs_whiteout */
+	bool whiteout_parent; /* and its column parent_path, which an older form lacks */
+	bool fs_origin;
+	bool origin; /* cairn_origin */
+	bool seen;   /* cairn_seen */
+};
+
 /* What a file turned out to hold. */
 struct cairn_schema {
 	char version[16];       /* as stored, or by the columns where nothing is stored */
@@ -23,6 +34,8 @@ struct cairn_schema {
 	bool has_xattr;         /* table cairn_xattr is there */
 	bool has_orphan;        /* table cairn_orphan is there */
 	bool has_overlay;       /* table fs_overlay_config is there */
+	bool has_base;          /* and names a base */
+	struct cairn_schema_branch branch;
 };
 
 /* Reads and checks. -EINVAL with words: not a workspace, or one this version cannot read. */
@@ -35,5 +48,18 @@ int cairn_schema_upgrade(struct cairn_sql *sql, const char *path, struct cairn_s
 			 struct cairn_error *err);
 
 /* Fills an empty database, in the caller's transaction: all tables, the configuration, and a root
- * directory that belongs to the caller. */
-int cairn_schema_create(struct cairn_sql *sql, size_t chunk_size);
+ * directory with the attributes of `root` or, where that is NULL, one that belongs to the caller.
+ * With a base (else NULL) also the tables of a branch. */
+int cairn_schema_create(struct cairn_sql *sql, size_t chunk_size, const char *base,
+			const struct cairn_attr *root);
+
+/* The part of a branch, for the functions above (schema_branch.c). */
+int cairn_schema_branch_check(struct cairn_sql *sql, const char *path, struct cairn_schema *schema,
+			      struct cairn_error *err);
+bool cairn_schema_branch_is_current(const struct cairn_schema *schema);
+int cairn_schema_branch_add(struct cairn_sql *sql, const struct cairn_schema *schema);
+int cairn_schema_branch_create(struct cairn_sql *sql, const char *base);
+/* Whether a table is there; then with the columns named, at most up to the first NULL. */
+int cairn_schema_find_table(struct cairn_sql *sql, const char *path, const char *name,
+			    const char *const *columns, bool *ret_present, struct cairn_error *err);
+int cairn_schema_find_column(struct cairn_sql *sql, const char *table, const char *column);

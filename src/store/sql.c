@@ -311,13 +311,37 @@ int cairn_sql_prepare_all(struct cairn_sql *sql)
 	return 0;
 }
 
+static void finalize_all(struct cairn_sql *sql)
+{
+	for (size_t i = 0; i < sql->count; i++)
+		sqlite3_finalize(sql->stmts[i]);
+	free(sql->stmts);
+}
+
+int cairn_sql_share(struct cairn_sql *ret, const struct cairn_sql *of, const char *const *texts,
+		    size_t count)
+{
+	struct cairn_sql sql = { .db = of->db, .busy_rounds = of->busy_rounds, .log = of->log };
+	int r;
+
+	r = cairn_sql_use(&sql, texts, count);
+	if (r < 0)
+		return r;
+	*ret = sql;
+	return 0;
+}
+
+void cairn_sql_unshare(struct cairn_sql *sql)
+{
+	finalize_all(sql);
+	*sql = (struct cairn_sql){ 0 };
+}
+
 void cairn_sql_close(struct cairn_sql *sql)
 {
 	int rc;
 
-	for (size_t i = 0; i < sql->count; i++)
-		sqlite3_finalize(sql->stmts[i]);
-	free(sql->stmts);
+	finalize_all(sql);
 	rc = sqlite3_close(sql->db);
 	if (rc != SQLITE_OK)
 		cairn_sql_failed(sql, rc, "closing");
@@ -389,6 +413,12 @@ void cairn_query_number(struct cairn_query *q, uint64_t value)
 	if (q->r == 0 && value > INT64_MAX)
 		q->r = -EINVAL;
 	cairn_query_int(q, (int64_t)value);
+}
+
+void cairn_query_null(struct cairn_query *q)
+{
+	if (q->r == 0)
+		bind_done(q, sqlite3_bind_null(q->stmt, ++q->bound));
 }
 
 void cairn_query_text(struct cairn_query *q, const char *text, size_t len)

@@ -92,6 +92,12 @@ int cairn_sql_prepare_all(struct cairn_sql *sql);
 /* Finalizes the statements and closes. Accepts what was never opened. */
 void cairn_sql_close(struct cairn_sql *sql);
 
+/* A second table of statements on the connection of `of`, for the thread that has that; it ends
+ * before the connection, with cairn_sql_unshare(), which accepts what was never shared. */
+int cairn_sql_share(struct cairn_sql *ret, const struct cairn_sql *of, const char *const *texts,
+		    size_t count);
+void cairn_sql_unshare(struct cairn_sql *sql);
+
 /* Runs one statement for its effect; rows are passed over. */
 int cairn_sql_exec(struct cairn_sql *sql, const char *text);
 
@@ -131,6 +137,7 @@ void cairn_query_once(struct cairn_query *q, struct cairn_sql *sql, const char *
 /* Each binds the next parameter. Pointers stay the caller's and must live until the query ends. */
 void cairn_query_int(struct cairn_query *q, int64_t value);
 void cairn_query_number(struct cairn_query *q, uint64_t value); /* -EINVAL from 2^63 up */
+void cairn_query_null(struct cairn_query *q);
 void cairn_query_text(struct cairn_query *q, const char *text, size_t len);
 void cairn_query_blob(struct cairn_query *q, const void *data, size_t len);
 /* A name by the format's rule: TEXT when it is valid UTF-8, BLOB otherwise. */

@@ -87,7 +87,6 @@ int cairn_sqlite_store_info(const char *path, struct cairn_store_info *ret, stru
 {
 	static const struct cairn_store_options options = {
 		.read_only = true,
-		.with_base = true,
 		.busy_timeout_ms = BUSY_TIMEOUT_MS,
 	};
 	_cleanup_(cairn_sqlite_freep) struct sqlite_store *store = NULL;

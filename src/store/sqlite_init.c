@@ -40,17 +40,17 @@ static int configure_new(struct cairn_sql *sql, size_t page_size)
 	return r;
 }
 
-static int fill(struct cairn_sql *sql, size_t chunk_size, size_t page_size)
+static int fill(struct cairn_sql *sql, const struct cairn_init_options *options)
 {
 	int r;
 
-	r = configure_new(sql, page_size);
+	r = configure_new(sql, options->page_size);
 	if (r < 0)
 		return r;
 	r = cairn_sql_exec(sql, "BEGIN IMMEDIATE");
 	if (r < 0)
 		return r;
-	r = cairn_schema_create(sql, chunk_size);
+	r = cairn_schema_create(sql, options->chunk_size, options->base, options->root);
 	if (r < 0)
 		return r;
 	r = cairn_sql_exec(sql, "COMMIT");
@@ -59,7 +59,7 @@ static int fill(struct cairn_sql *sql, size_t chunk_size, size_t page_size)
 	return cairn_sql_exec(sql, "PRAGMA journal_mode = WAL");
 }
 
-static int build(const struct cairn_draft *draft, size_t chunk_size, size_t page_size,
+static int build(const struct cairn_draft *draft, const struct cairn_init_options *options,
 		 struct cairn_error *err)
 {
 	_cleanup_(cairn_sql_target_clear) struct cairn_sql_target target = { 0 };
@@ -73,7 +73,7 @@ static int build(const struct cairn_draft *draft, size_t chunk_size, size_t page
 	if (r == 0)
 		r = cairn_sql_open(&sql, &target, NULL);
 	if (r == 0)
-		r = fill(&sql, chunk_size, page_size);
+		r = fill(&sql, options);
 	if (r < 0 && sql.db)
 		return cairn_error_set(err, r,
 				       "cannot make the workspace '%s': %s; check its directory",
@@ -85,17 +85,18 @@ int cairn_sqlite_store_init(const char *path, const struct cairn_init_options *o
 			    struct cairn_error *err)
 {
 	_cleanup_(cairn_draft_done) struct cairn_draft draft = CAIRN_DRAFT_NONE;
-	size_t chunk_size = options->chunk_size ?: CAIRN_DEFAULT_CHUNK_SIZE;
-	size_t page_size = options->page_size ?: CAIRN_DEFAULT_PAGE_SIZE;
+	struct cairn_init_options filled = *options;
 	int r;
 
-	r = check_sizes(path, chunk_size, page_size, err);
+	filled.chunk_size = options->chunk_size ?: CAIRN_DEFAULT_CHUNK_SIZE;
+	filled.page_size = options->page_size ?: CAIRN_DEFAULT_PAGE_SIZE;
+	r = check_sizes(path, filled.chunk_size, filled.page_size, err);
 	if (r < 0)
 		return r;
 	r = cairn_draft_begin(&draft, path, options->force, 0644, err);
 	if (r < 0)
 		return r;
-	r = build(&draft, chunk_size, page_size, err);
+	r = build(&draft, &filled, err);
 	if (r < 0)
 		return r;
 	return cairn_draft_place(&draft, options->force, err);

@@ -80,6 +80,8 @@ int cairn_sqlite_reader_open(struct cairn_store *base, struct cairn_reader **ret
 	if (r == 0)
 		r = cairn_sql_use(&reader->sql, store->schema.missing ? read_texts_0_2 : read_texts,
 				  READ_STATEMENTS);
+	if (r == 0)
+		r = cairn_sqlite_branch_read(reader);
 	if (r < 0) {
 		cairn_sqlite_reader_close(reader);
 		return r;
@@ -92,6 +94,7 @@ void cairn_sqlite_reader_close(struct cairn_reader *reader)
 {
 	if (!reader)
 		return;
+	cairn_sql_unshare(&reader->branch);
 	cairn_sql_close(&reader->sql);
 	free(reader);
 }
@@ -110,22 +113,38 @@ void cairn_sqlite_reader_rest(struct cairn_reader *reader)
 		run_plain(reader, READ_END);
 }
 
-/* Begins a query of the newest state, which one transaction keeps from query to query: to take
- * locks and look at the index of the WAL for each costs more than most queries do. */
-static void begin_query(struct cairn_query *q, struct cairn_reader *reader, unsigned int statement)
+/* Whether a query is under way; then its callback is asking. */
+static bool is_asking(const struct cairn_reader *reader)
+{
+	sqlite3_stmt *stmt = NULL;
+
+	while ((stmt = sqlite3_next_stmt(reader->sql.db, stmt)) != NULL)
+		if (sqlite3_stmt_busy(stmt))
+			return true;
+	return false;
+}
+
+/* A query inside another sees what that one does. */
+void cairn_sqlite_query_begin(struct cairn_query *q, struct cairn_reader *reader,
+			      struct cairn_sql *sql, unsigned int statement)
 {
 	unsigned long generation = atomic_load(&reader->store->generation);
 	int r = 0;
 
-	if (reader->generation != generation)
+	if (reader->generation != generation && !is_asking(reader))
 		cairn_sqlite_reader_rest(reader);
 	if (!cairn_sql_in_transaction(&reader->sql)) {
 		r = run_plain(reader, READ_BEGIN);
 		reader->generation = generation;
 	}
-	cairn_query_begin(q, &reader->sql, statement);
+	cairn_query_begin(q, sql, statement);
 	if (r < 0)
 		q->r = r;
+}
+
+static void begin_query(struct cairn_query *q, struct cairn_reader *reader, unsigned int statement)
+{
+	cairn_sqlite_query_begin(q, reader, &reader->sql, statement);
 }
 
 /* The first row, or -ENOENT. */

@@ -95,6 +95,7 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 		return;
 	if (s->sql.db) {
 		cairn_sql_close(&s->guard);
+		cairn_sql_unshare(&s->branch);
 		cairn_sql_close(&s->sql);
 		remove_empty_wal(s);
 	}
@@ -195,6 +196,9 @@ static int open_writer(struct sqlite_store *store, const char *path, struct cair
 	r = cairn_sqlite_guard_open(store);
 	if (r < 0)
 		return r;
+	r = cairn_sqlite_branch_write(store);
+	if (r < 0)
+		return r;
 
 	/* From here on, what others commit is noticed. What a crash left behind is in the WAL. */
 	r = cairn_sqlite_foreign(&store->base, &nothing);
@@ -255,22 +259,6 @@ static int look_for_xattrs(struct sqlite_store *store)
 	return r;
 }
 
-/* The layer of an overlay alone is not the tree that its user knows: what was never changed is
- * missing from it, and what was deleted is only hidden. */
-static int refuse_base(struct sqlite_store *store, const char *path, struct cairn_error *err)
-{
-	_cleanup_(cairn_freep) char *base = NULL;
-	int r;
-
-	r = cairn_sqlite_base_path(store, &base);
-	if (r < 0 || !base)
-		return r;
-	return cairn_error_set(err, -EOPNOTSUPP,
-			       "'%s' is an overlay over '%s', which this version of cairnfs cannot "
-			       "show; mount it with AgentFS",
-			       path, base);
-}
-
 static int open_file(struct sqlite_store *store, const char *path,
 		     const struct cairn_store_options *options, struct cairn_error *err)
 {
@@ -293,17 +281,13 @@ static int open_file(struct sqlite_store *store, const char *path,
 	r = check_file(store, path, err);
 	if (r < 0)
 		return r;
-	if (!options->with_base) {
-		r = refuse_base(store, path, err);
-		if (r < 0)
-			return r;
-	}
 	if (!read_only) {
 		r = open_writer(store, path, err);
 		if (r < 0)
 			return r;
 	}
 	set_checkpoint_on_close(store, true);
+	store->base.branch = store->schema.has_base ? &cairn_sqlite_branch : NULL;
 	r = look_for_xattrs(store);
 	if (r < 0)
 		return r;

@@ -8,11 +8,13 @@
  *	sqlite_foreign.c	what other processes commit
  *	sqlite_wal.c	size, sync and checkpoints of the write-ahead log
  *	draft.c		files that are built beside their place
+ *	sqlite_branch.c	the tables of a workspace with a base
  */
 #pragma once
 
 #include <stdatomic.h>
 
+#include "store/branch.h"
 #include "store/probe.h"
 #include "store/schema.h"
 #include "store/sql.h"
@@ -38,7 +40,8 @@ struct sqlite_store {
 	/* The write connection. Of a read-only store an idle one: while it is open, no process
 	 * gets the exclusive lock that AgentFS takes. */
 	struct cairn_sql sql;
-	struct cairn_sql guard; /* holds the write lock while `sql` checkpoints */
+	struct cairn_sql guard;  /* holds the write lock while `sql` checkpoints */
+	struct cairn_sql branch; /* the statements of sqlite_branch.c on it; with a base */
 	struct cairn_sql_target target;
 	struct cairn_schema schema; /* fixed after opening, readers look at it */
 	struct cairn_probe probe;   /* as found before opening */
@@ -62,6 +65,7 @@ struct sqlite_store {
 
 struct cairn_reader {
 	struct cairn_sql sql;
+	struct cairn_sql branch; /* the statements of sqlite_branch.c on it; with a base */
 	const struct sqlite_store *store;
 	unsigned long generation; /* of the state that its open transaction sees */
 	bool name_logged;         /* a warning about unusable names was written */
@@ -81,7 +85,18 @@ int cairn_sqlite_write_prepare(struct sqlite_store *store, const char *path,
 /* sqlite_info.c: the base of an overlay as a new string, NULL where there is none. */
 int cairn_sqlite_base_path(struct sqlite_store *store, char **ret);
 
+/* sqlite_branch.c. What a store with a base has beside its statements: for readers, and for the
+ * write connection. */
+extern const struct cairn_branch_ops cairn_sqlite_branch;
+int cairn_sqlite_branch_read(struct cairn_reader *reader);
+int cairn_sqlite_branch_write(struct sqlite_store *store);
+
 /* sqlite_read.c */
+/* Begins a query of the newest state, which one transaction keeps from query to query: to take
+ * locks and look at the index of the WAL for each costs more than most queries do. `sql` is one of
+ * the reader's. */
+void cairn_sqlite_query_begin(struct cairn_query *q, struct cairn_reader *reader,
+			      struct cairn_sql *sql, unsigned int statement);
 int cairn_sqlite_reader_open(struct cairn_store *base, struct cairn_reader **ret);
 void cairn_sqlite_reader_close(struct cairn_reader *reader);
 void cairn_sqlite_reader_rest(struct cairn_reader *reader);
@@ -127,6 +142,10 @@ int cairn_sqlite_xattr_put(struct cairn_store *base, uint64_t ino, const char *n
 			   const void *value, size_t len);
 int cairn_sqlite_xattr_delete(struct cairn_store *base, uint64_t ino, const char *name);
 int cairn_sqlite_orphan_put(struct cairn_store *base, uint64_t ino);
+/* Begins a statement that changes rows. After some errors SQLite has rolled back by itself; what
+ * follows must not be committed one by one then. */
+void cairn_sqlite_change_begin(struct cairn_query *q, struct cairn_sql *sql,
+			       unsigned int statement);
 
 /* sqlite_wal.c */
 int cairn_sqlite_guard_open(struct sqlite_store *store);

@@ -253,18 +253,28 @@ int cairn_sqlite_lease(struct cairn_store *base, enum cairn_sequence which, uint
 	return lease_on_its_own(base, which, count, ret_first);
 }
 
-/* Begins a statement that changes rows. After some errors SQLite has rolled back by itself;
- * what follows must not be committed one by one then. */
-static void change_begin(struct cairn_query *q, struct cairn_store *base, unsigned int statement)
+void cairn_sqlite_change_begin(struct cairn_query *q, struct cairn_sql *sql, unsigned int statement)
 {
-	struct cairn_sql *sql = &from_base(base)->sql;
-
 	cairn_query_begin(q, sql, statement);
 	if (q->r == 0 && !cairn_sql_in_transaction(sql)) {
 		cairn_err(sql->log, "a change outside a transaction was refused: %s",
 			  sql->texts[statement]);
 		q->r = -EIO;
 	}
+}
+
+static void change_begin(struct cairn_query *q, struct cairn_store *base, unsigned int statement)
+{
+	cairn_sqlite_change_begin(q, &from_base(base)->sql, statement);
+}
+
+/* A row number; SQLite takes the next one for 0, which is none. */
+static void bind_rowid(struct cairn_query *q, uint64_t number)
+{
+	if (number)
+		cairn_query_number(q, number);
+	else
+		cairn_query_null(q);
 }
 
 /* A peer panics at a negative time. */
@@ -280,7 +290,7 @@ static int run_with_attr(struct cairn_store *base, unsigned int statement,
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 
 	change_begin(&q, base, statement);
-	cairn_query_number(&q, attr->ino);
+	bind_rowid(&q, attr->ino);
 	cairn_query_int(&q, attr->mode);
 	cairn_query_int(&q, attr->nlink);
 	cairn_query_int(&q, attr->uid);
@@ -341,7 +351,7 @@ int cairn_sqlite_dentry_put(struct cairn_store *base, uint64_t parent, const cha
 	change_begin(&q, base, WRITE_DENTRY_PUT);
 	cairn_query_number(&q, parent);
 	cairn_query_name(&q, name, name_len);
-	cairn_query_number(&q, id);
+	bind_rowid(&q, id);
 	cairn_query_number(&q, ino);
 	return cairn_query_run(&q);
 }

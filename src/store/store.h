@@ -82,6 +82,8 @@ enum cairn_checkpoint {
 enum cairn_foreign {
 	CAIRN_FOREIGN_NONE,  /* nothing */
 	CAIRN_FOREIGN_OTHER, /* committed to tables that hold no files: kv_store, their own */
+	CAIRN_FOREIGN_BASE,  /* what lies under the workspace has changed, not the workspace itself
+			      */
 	CAIRN_FOREIGN_FILES, /* committed, and files may have changed */
 };
 
@@ -118,6 +120,8 @@ struct cairn_store_ops {
 	 * slow. */
 	int (*dentry_name)(struct cairn_reader *reader, uint64_t ino, uint64_t *ret_parent,
 			   char ret_name[CAIRN_NAME_MAX + 1]);
+	/* The id of an entry that is about to be added. NULL: the row's, which is leased. */
+	uint64_t (*dentry_id)(struct cairn_store *store, const char *name, size_t name_len);
 	/* The target as a new NUL-terminated string, free() it. */
 	int (*symlink_get)(struct cairn_reader *reader, uint64_t ino, char **ret);
 	/* The stored chunks with first <= index <= last, in order; `data` is at most a chunk. */
@@ -134,6 +138,10 @@ struct cairn_store_ops {
 	 */
 	int (*orphan_scan)(struct cairn_reader *reader, cairn_ino_fn fn, void *arg);
 	int (*space)(struct cairn_reader *reader, struct cairn_space *ret);
+
+	/* The inode is used by nobody above: neither referred to nor being changed. Any thread. May
+	 * be NULL. */
+	void (*forget)(struct cairn_store *store, uint64_t ino);
 
 	/* The write side. begin() takes the write lock, waiting busy_timeout_ms and no longer. */
 	int (*begin)(struct cairn_store *store);
@@ -160,6 +168,8 @@ struct cairn_store_ops {
 	int (*lease)(struct cairn_store *store, enum cairn_sequence which, uint64_t count,
 		     uint64_t *ret_first);
 
+	/* With attr->ino 0 the row gets the next number of the sequence; so does an entry with id
+	 * 0. */
 	int (*inode_insert)(struct cairn_store *store, const struct cairn_attr *attr);
 	/* -ENOENT when the row is gone (another process deleted it). */
 	int (*inode_update)(struct cairn_store *store, const struct cairn_attr *attr);
@@ -185,8 +195,16 @@ struct cairn_store_ops {
 	void (*close)(struct cairn_store *store);
 };
 
+struct cairn_branch_ops;
+struct cairn_base_above;
+
 struct cairn_store {
 	const struct cairn_store_ops *ops;
+	const struct cairn_branch_ops *branch; /* branch.h; NULL where there is no base */
+	/* Where this store shows more than one: that of the workspace file, and the path of its
+	 * base. Both live as long as this. */
+	struct cairn_store *own;
+	const char *base_path;
 	size_t chunk_size; /* bytes, 1 ... CAIRN_CHUNK_MAX, fixed when the workspace was made */
 	bool read_only;
 	bool frozen;     /* read without locks: what others commit is not seen */
@@ -198,17 +216,31 @@ struct cairn_store {
 	const struct cairn_stats *stats; /* what the engine counts, or NULL */
 };
 
+#define CAIRN_COPY_WHOLE     (1U << 20)
+#define CAIRN_COPY_WHOLE_MAX (64U << 20)
+
 struct cairn_store_options {
 	bool read_only;
-	bool with_base; /* open an overlay too, though only its own layer can be seen */
 	unsigned int busy_timeout_ms; /* how long a call waits for a lock before it retries */
 	const struct cairn_log *log;  /* may be NULL; must outlive the store */
+	/* For cairn_store_open() (base/overlay.h). The strings are needed only during the call. */
+	const char *base;               /* in the place of the base that the workspace names */
+	const char *const *base_ignore; /* see struct cairn_base_options */
+	size_t base_ignore_count;
+	const struct cairn_base_above *above; /* the overlays that it lies under */
+	/* Files of the base up to this size, in bytes, are copied whole when their data are first
+	 * changed, larger ones chunk by chunk; 0: CAIRN_COPY_WHOLE. */
+	size_t copy_whole;
 };
 
 struct cairn_init_options {
 	size_t chunk_size; /* bytes; 0: CAIRN_DEFAULT_CHUNK_SIZE */
 	size_t page_size;  /* bytes, a power of two 512 ... 65536; 0: CAIRN_DEFAULT_PAGE_SIZE */
 	bool force;        /* replace what stands at the path */
+	/* An absolute path: what the workspace is a branch of. NULL: nothing. */
+	const char *base;
+	/* The attributes of its root directory; NULL: those of the caller's own. With a base. */
+	const struct cairn_attr *root;
 };
 
 /* The defaults of new workspaces, by measurement (docs/performance.md): larger pages cost less time a
@@ -233,7 +265,9 @@ struct cairn_store_info {
 /* Opens the workspace at `path`, checks that it is one, and brings it to the current format where
  * it is an older one (not when read_only). `err` says what is wrong in words. The owner closes it
  * with store->ops->close(). -ENOENT no file, -EINVAL not a workspace or a newer one, -EROFS not
- * writable, -EBUSY locked by another process, -EIO corrupt, or what open(2) said. */
+ * writable, -EBUSY locked by another process, -EIO corrupt, or what open(2) said. Of an overlay
+ * this is its own layer, which is not the tree that its user knows: see cairn_store_open() in
+ * base/overlay.h. */
 int cairn_sqlite_store_open(const char *path, const struct cairn_store_options *options,
 			    struct cairn_store **ret, struct cairn_error *err);
 

@@ -2,7 +2,12 @@
  * difference. See differential.h for the parts.
  *
  *	differential --dir-a MOUNT --dir-b PLAIN [--seed N] [--ops N] [--compare-every N]
- *		     [--remount-every N --remount-cmd CMD] [--xattr]
+ *		     [--remount-every N --remount-cmd CMD] [--xattr] [--no-dir-nlink]
+ *		     [--go-on SECONDS] [--grow]
+ *
+ * With --go-on the directories are not empty but alike: left by a run that began at that time
+ * (seconds since 1970), or copied from such. With --grow they are filled first, and no operation
+ *takes anything away.
  *
  * Exit status: 0 no difference, 1 a difference, 2 the test could not run. */
 #include "differential.h"
@@ -24,6 +29,8 @@
 struct options {
 	uint64_t seed, ops, compare_every, remount_every;
 	const char *remount_cmd;
+	uint64_t go_on; /* when the run began that this one continues; 0: none */
+	bool no_dir_nlink;
 };
 
 struct history {
@@ -84,6 +91,16 @@ static void reset_root(const struct side *side)
 	if (fchown(side->root_fd, geteuid(), getegid()) < 0 || fchmod(side->root_fd, 0755) < 0 ||
 	    futimens(side->root_fd, times) < 0)
 		die(side->root);
+}
+
+static void begin_alike(const struct world *world, const struct options *o)
+{
+	if (world->features.grow) {
+		grow_tree(&world->a, o->seed);
+		grow_tree(&world->b, o->seed);
+	}
+	reset_root(&world->a);
+	reset_root(&world->b);
 }
 
 static char *outcome_text(const struct outcome *out)
@@ -296,6 +313,9 @@ static void parse_options(int argc, char **argv, struct options *o, struct world
 		{ "remount-every", required_argument, NULL, 'r' },
 		{ "remount-cmd", required_argument, NULL, 'm' },
 		{ "xattr", no_argument, NULL, 'x' },
+		{ "no-dir-nlink", no_argument, NULL, 'l' },
+		{ "go-on", required_argument, NULL, 'g' },
+		{ "grow", no_argument, NULL, 'w' },
 		{ NULL, 0, NULL, 0 },
 	};
 
@@ -325,6 +345,15 @@ static void parse_options(int argc, char **argv, struct options *o, struct world
 		case 'x':
 			world->features.xattr = true;
 			break;
+		case 'l':
+			o->no_dir_nlink = true;
+			break;
+		case 'w':
+			world->features.grow = true;
+			break;
+		case 'g':
+			o->go_on = parse_number(optarg);
+			break;
 		default:
 			exit(2);
 		}
@@ -351,6 +380,8 @@ int main(int argc, char **argv)
 	o.seed = (uint64_t)world.start.tv_sec * 1000000 + (uint64_t)world.start.tv_nsec / 1000;
 	parse_options(argc, argv, &o, &world);
 	world.random = o.seed;
+	if (o.go_on)
+		world.start = (struct timespec){ .tv_sec = (time_t)o.go_on };
 	world.start.tv_sec -= 60; /* the coarse clock is behind; what is set lies years back */
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -361,10 +392,11 @@ int main(int argc, char **argv)
 	prepare_side(&world.a);
 	prepare_side(&world.b);
 	probe_features(&world);
-	reset_root(&world.a);
-	reset_root(&world.b);
+	world.features.dir_nlink &= !o.no_dir_nlink;
+	if (!o.go_on)
+		begin_alike(&world, &o);
 
-	good = run_all(&world, &o, &history);
+	good = (!o.go_on || trees_agree(&world)) && run_all(&world, &o, &history);
 	if (!good)
 		print_history(&history);
 	printf("# %s after %" PRIu64 " operations, seed %" PRIu64 "\n",

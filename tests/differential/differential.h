@@ -8,6 +8,7 @@
  *	draw.c		draws an operation from the seed, and writes it down for people
  *	run.c		runs one operation on one side
  *	observe.c	attributes, listings and whole trees as text
+ *	grow.c		a tree to begin with
  */
 #pragma once
 
@@ -33,6 +34,7 @@ struct features {
 	bool exchange;
 	bool xattr;
 	bool trusted_xattr;
+	bool grow; /* no operation that takes anything away */
 };
 
 struct op {
@@ -89,6 +91,7 @@ enum {
 	FREE_SLOT = 1 << 12,  /* the slot is filled, so an empty one is as good */
 	IS_RENAME = 1 << 13,  /* flags are those of renameat2(2) */
 	IS_FALLOCATE = 1 << 14,
+	SHRINKS = 1 << 15, /* the tree, or may */
 };
 
 struct op_type {
@@ -104,11 +107,17 @@ extern const struct op_type op_types[];
 extern const uint32_t n_op_types;
 
 /* draw.c: `describe_op` returns text the caller frees. */
+uint64_t next_random(uint64_t *state);
 uint64_t draw_number(struct world *world, uint64_t limit);
+/* The names that paths are made of; NULL from the last one on. */
+const char *name_at(uint32_t i);
 void draw_op(struct world *world, struct op *ret_op);
 /* The operation succeeded: its paths are drawn more often. */
 void note_success(struct world *world, const struct op *op);
 char *describe_op(const struct op *op);
+
+/* grow.c: fills an empty side with a tree of hundreds of entries, which the seed alone decides. */
+void grow_tree(const struct side *side, uint64_t seed);
 
 /* run.c */
 void run_op(struct side *side, const struct op *op, struct outcome *ret_out);

@@ -38,7 +38,7 @@ static const char *const xattr_names[] = {
 };
 
 /* splitmix64, Vigna 2015: any seed will do, and it is the same everywhere. */
-static uint64_t next_random(uint64_t *state)
+uint64_t next_random(uint64_t *state)
 {
 	uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
 
@@ -55,6 +55,11 @@ uint64_t draw_number(struct world *world, uint64_t limit)
 static bool one_in(struct world *world, uint64_t n)
 {
 	return draw_number(world, n) == 0;
+}
+
+const char *name_at(uint32_t i)
+{
+	return i < ARRAY_SIZE(names) ? names[i] : NULL;
 }
 
 static const char *draw_name(struct world *world)
@@ -184,6 +189,8 @@ static uint32_t draw_slot(struct world *world, bool any)
 
 static bool is_available(const struct world *world, const struct op_type *type)
 {
+	if (world->features.grow && (type->uses & SHRINKS))
+		return false;
 	return world->features.xattr || !(type->uses & USES_XATTR);
 }
 

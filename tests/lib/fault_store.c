@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/branch.h"
+
 struct fault_store {
 	struct cairn_store base;
+	struct cairn_store_ops table; /* without those that the real one lacks */
 	struct cairn_store *real;
 	atomic_ulong calls[FAULT_OPS];
 
@@ -184,6 +187,102 @@ WRITE(xattr_delete, FAULT_XATTR_DELETE, (struct cairn_store * base, uint64_t ino
       ino, name)
 WRITE(orphan_put, FAULT_ORPHAN_PUT, (struct cairn_store * base, uint64_t ino), ino)
 
+/* The same for the tables of a branch. */
+#define BRANCH_READ(name, parameters, ...)                                                         \
+	static int fault_##name parameters                                                         \
+	{                                                                                          \
+		struct fault_store *f = reader->fault;                                             \
+		int r = enter(f, FAULT_BRANCH_READ);                                               \
+                                                                                                   \
+		return r < 0 ? r : f->real->branch->name(reader->real, __VA_ARGS__);               \
+	}
+#define BRANCH_WRITE(name, parameters, ...)                                                        \
+	static int fault_##name parameters                                                         \
+	{                                                                                          \
+		struct fault_store *f = from_base(base);                                           \
+		int r = enter(f, FAULT_BRANCH_WRITE);                                              \
+                                                                                                   \
+		return r < 0 ? r : f->real->branch->name(f->real, __VA_ARGS__);                    \
+	}
+
+BRANCH_READ(origin_get,
+	    (struct cairn_reader * reader, uint64_t delta_ino, struct cairn_origin *ret), delta_ino,
+	    ret)
+BRANCH_READ(origin_scan, (struct cairn_reader * reader, cairn_origin_fn fn, void *arg), fn, arg)
+BRANCH_READ(whiteout_get, (struct cairn_reader * reader, const char *path), path)
+BRANCH_READ(whiteout_list,
+	    (struct cairn_reader * reader, const char *dir, cairn_name_fn fn, void *arg), dir, fn,
+	    arg)
+BRANCH_READ(whiteout_scan, (struct cairn_reader * reader, cairn_path_fn fn, void *arg), fn, arg)
+BRANCH_READ(seen_get, (struct cairn_reader * reader, const char *path, struct cairn_seen *ret),
+	    path, ret)
+BRANCH_READ(seen_scan, (struct cairn_reader * reader, cairn_seen_fn fn, void *arg), fn, arg)
+BRANCH_READ(data_sizes,
+	    (struct cairn_reader * reader, uint64_t ino, int64_t first, int64_t last,
+	     cairn_chunk_fn fn, void *arg),
+	    ino, first, last, fn, arg)
+BRANCH_WRITE(base_path, (struct cairn_store * base, char **ret), ret)
+BRANCH_WRITE(entry,
+	     (struct cairn_store * base, uint64_t parent, const char *name, size_t len,
+	      uint64_t *ret),
+	     parent, name, len, ret)
+BRANCH_WRITE(mode, (struct cairn_store * base, uint64_t ino, uint32_t *ret), ino, ret)
+BRANCH_WRITE(place,
+	     (struct cairn_store * base, uint64_t ino, uint64_t *ret_parent,
+	      char ret_name[CAIRN_NAME_MAX + 1]),
+	     ino, ret_parent, ret_name)
+BRANCH_WRITE(hidden, (struct cairn_store * base, const char *path), path)
+BRANCH_WRITE(inode_add, (struct cairn_store * base, const struct cairn_attr *attr, uint64_t *ret),
+	     attr, ret)
+BRANCH_WRITE(origin_put, (struct cairn_store * base, const struct cairn_origin *origin), origin)
+BRANCH_WRITE(origin_delete, (struct cairn_store * base, uint64_t delta_ino), delta_ino)
+BRANCH_WRITE(whiteout_put, (struct cairn_store * base, const char *path), path)
+BRANCH_WRITE(whiteout_delete, (struct cairn_store * base, const char *path), path)
+BRANCH_WRITE(seen_put, (struct cairn_store * base, const char *path, const struct cairn_seen *seen),
+	     path, seen)
+BRANCH_WRITE(seen_data,
+	     (struct cairn_store * base, const char *path, const struct cairn_seen *seen), path,
+	     seen)
+BRANCH_WRITE(seen_delete, (struct cairn_store * base, const char *path), path)
+
+static const struct cairn_branch_ops fault_branch = {
+	.base_path = fault_base_path,
+	.origin_get = fault_origin_get,
+	.origin_scan = fault_origin_scan,
+	.whiteout_get = fault_whiteout_get,
+	.whiteout_list = fault_whiteout_list,
+	.whiteout_scan = fault_whiteout_scan,
+	.seen_get = fault_seen_get,
+	.seen_scan = fault_seen_scan,
+	.data_sizes = fault_data_sizes,
+	.entry = fault_entry,
+	.mode = fault_mode,
+	.place = fault_place,
+	.hidden = fault_hidden,
+	.inode_add = fault_inode_add,
+	.origin_put = fault_origin_put,
+	.origin_delete = fault_origin_delete,
+	.whiteout_put = fault_whiteout_put,
+	.whiteout_delete = fault_whiteout_delete,
+	.seen_put = fault_seen_put,
+	.seen_data = fault_seen_data,
+	.seen_delete = fault_seen_delete,
+};
+
+static uint64_t dentry_id(struct cairn_store *base, const char *name, size_t len)
+{
+	struct fault_store *f = from_base(base);
+
+	return f->real->ops->dentry_id(f->real, name, len);
+}
+
+static void forget(struct cairn_store *base, uint64_t ino)
+{
+	struct fault_store *f = from_base(base);
+
+	f->real->ops->forget(f->real, ino);
+}
+
 static void rollback(struct cairn_store *base)
 {
 	struct fault_store *f = from_base(base);
@@ -250,24 +349,26 @@ static const struct cairn_store_ops fault_ops = {
 	.xattr_put = fault_xattr_put,
 	.xattr_delete = fault_xattr_delete,
 	.orphan_put = fault_orphan_put,
+	.dentry_id = dentry_id,
+	.forget = forget,
 	.rollback = rollback,
 	.wal_size = wal_size,
 	.wal_readers = wal_readers,
 	.close = close_both,
 };
 
-/* A function that the interface has and this file does not would be a jump to nowhere. */
-static void check_complete(void)
+/* A function that an interface has and this file does not would be a jump to nowhere. */
+static void check_complete(const void *table, size_t size, const char *what)
 {
-	const unsigned char *slots = (const unsigned char *)&fault_ops;
+	const unsigned char *slots = table;
 
-	for (size_t at = 0; at < sizeof(fault_ops); at += sizeof(void (*)(void))) {
+	for (size_t at = 0; at < size; at += sizeof(void (*)(void))) {
 		static const unsigned char none[sizeof(void (*)(void))];
 
 		if (memcmp(slots + at, none, sizeof(none)) != 0)
 			continue;
-		fprintf(stderr, "fault_store.c lacks function %zu of struct cairn_store_ops\n",
-			at / sizeof(none));
+		fprintf(stderr, "fault_store.c lacks function %zu of struct %s\n",
+			at / sizeof(none), what);
 		abort();
 	}
 }
@@ -278,9 +379,16 @@ struct fault_store *fault_store_new(struct cairn_store *real)
 
 	if (!f)
 		abort();
-	check_complete();
+	check_complete(&fault_ops, sizeof(fault_ops), "cairn_store_ops");
+	check_complete(&fault_branch, sizeof(fault_branch), "cairn_branch_ops");
+	f->table = fault_ops;
+	if (!real->ops->dentry_id)
+		f->table.dentry_id = NULL;
+	if (!real->ops->forget)
+		f->table.forget = NULL;
 	f->base = *real;
-	f->base.ops = &fault_ops;
+	f->base.ops = &f->table;
+	f->base.branch = real->branch ? &fault_branch : NULL;
 	f->real = real;
 	f->pause_at = -1;
 	pthread_mutex_init(&f->lock, NULL);

@@ -20,6 +20,7 @@ enum fault_op {
 	FAULT_XATTR_SCAN,
 	FAULT_ORPHAN_SCAN,
 	FAULT_SPACE,
+	FAULT_BRANCH_READ, /* each of the readers' functions of struct cairn_branch_ops */
 	FAULT_BEGIN,
 	FAULT_COMMIT,
 	FAULT_SYNC,
@@ -39,6 +40,7 @@ enum fault_op {
 	FAULT_XATTR_PUT,
 	FAULT_XATTR_DELETE,
 	FAULT_ORPHAN_PUT,
+	FAULT_BRANCH_WRITE, /* each of the write side's */
 	FAULT_OPS,
 };
 

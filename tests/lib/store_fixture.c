@@ -205,7 +205,7 @@ int sx_collect_chunk(void *arg, int64_t index, const void *data, size_t len)
 	chunks->index[i] = index;
 	chunks->len[i] = len;
 	chunks->has_data[i] = data != NULL;
-	chunks->first[i] = len > 0 ? *(const char *)data : 0;
+	chunks->first[i] = data && len > 0 ? *(const char *)data : 0;
 	return 0;
 }
 

@@ -174,6 +174,30 @@ static const struct rule rules[] = {
 	  "CREATE TABLE fs_origin (delta_ino INTEGER PRIMARY KEY, base_ino INTEGER NOT NULL);"
 	  "INSERT INTO fs_origin VALUES (11, 2), (99, 3)",
 	  "SELECT COUNT(*) = 1 FROM fs_origin" },
+#define ORIGINS                                                                                    \
+	"CREATE TABLE cairn_origin (delta_ino INTEGER PRIMARY KEY, base_ino INTEGER NOT NULL, "    \
+	"base_path TEXT NOT NULL, data_end INTEGER NOT NULL DEFAULT 0);"
+	{ "base_origin",
+	  ORIGINS "INSERT INTO cairn_origin VALUES (11, 2, '/a', -1), (99, 3, '', 0)",
+	  "SELECT COUNT(*) = 1 FROM cairn_origin" },
+	{ "base_path",
+	  ORIGINS "INSERT INTO cairn_origin VALUES (11, 2, '/a/../b', -1), (12, 3, x'2f61', 0)",
+	  "SELECT COUNT(*) = 1 AND base_path = '/a' FROM cairn_origin" },
+	{ "base_number",
+	  ORIGINS "INSERT INTO cairn_origin VALUES (11, 2, '/a', -1), (12, 2, '/b', 0), "
+		  "(10, -3, '', 0)",
+	  "SELECT SUM(base_ino) = 2 AND COUNT(*) = 3 FROM cairn_origin" },
+	{ "base_data",
+	  ORIGINS "INSERT INTO cairn_origin VALUES (11, 2, '/a', 'all'), (10, 3, '/b', 7)",
+	  "SELECT SUM(data_end) = 5 AND COUNT(*) = 2 FROM cairn_origin" },
+	{ "seen",
+	  "CREATE TABLE cairn_seen (path TEXT PRIMARY KEY); INSERT INTO cairn_seen VALUES "
+	  "('/a'), ('a'), ('/a/'), ('/' || printf('%.256c', 'x'))",
+	  "SELECT COUNT(*) = 1 FROM cairn_seen" },
+	{ "whiteout",
+	  "CREATE TABLE fs_whiteout (path TEXT PRIMARY KEY, parent_path TEXT, created_at INTEGER);"
+	  "INSERT INTO fs_whiteout VALUES (CAST('/a/b' AS BLOB), '/a', 1), (x'2f61ff', '/', 1)",
+	  "SELECT COUNT(*) = 2 AND SUM(typeof(path) = 'text') = 1 FROM fs_whiteout" },
 	{ "whiteout",
 	  "CREATE TABLE fs_whiteout (path TEXT PRIMARY KEY, parent_path TEXT, created_at INTEGER);"
 	  "INSERT INTO fs_whiteout VALUES ('/a/b', '/a', 1), ('/a', '/', 1), ('c', '', 1)",

@@ -450,12 +450,3 @@ Test(store_open_made, wal_left_by_a_crash_is_taken_over)
 	cr_assert_not(sx_exists("copy.db-wal"));
 	cr_assert_eq(sx_number("SELECT uid FROM fs_inode WHERE ino = 1"), 79);
 }
-
-Test(store_open_made, an_overlay_is_refused_and_names_its_base)
-{
-	sx_sql(NULL, "CREATE TABLE fs_overlay_config (key TEXT PRIMARY KEY, value TEXT NOT NULL); "
-		     "INSERT INTO fs_overlay_config VALUES ('base_path', '/srv/base')");
-	cr_assert_eq(sx_try_open(false), -EOPNOTSUPP);
-	cr_assert(sx_err_has("/srv/base"));
-	cr_assert_eq(sx_try_open(true), -EOPNOTSUPP);
-}

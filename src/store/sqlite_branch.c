@@ -1,0 +1,698 @@
+/* The tables of a branch. Statements of a second table on the same connections: most workspaces
+ * have no base. What a table cannot tell because it is not there (an overlay of AgentFS's that was
+ * opened read-only), an empty one would. */
+#include <stdio.h>
+#include <string.h>
+
+#include "store/sqlite_row.h"
+#include "store/sqlite_store.h"
+#include "util/clock.h"
+#include "util/utf8.h"
+
+#define SEEN_COLUMNS                                                                               \
+	"mode, uid, gid, rdev, size, mtime, mtime_nsec, ctime, ctime_nsec, target, digest"
+
+enum {
+	READ_ORIGIN,
+	READ_ORIGINS,
+	READ_WHITEOUT,
+	READ_WHITEOUTS,
+	READ_WHITEOUTS_FROM,
+	READ_SEEN,
+	READ_SEENS,
+	READ_DATA_SIZES,
+	READ_STATEMENTS,
+};
+
+static const char *const read_texts[READ_STATEMENTS] = {
+	[READ_ORIGIN] = "SELECT delta_ino, base_ino, base_path, data_end FROM cairn_origin "
+			"WHERE delta_ino = ?1",
+	[READ_ORIGINS] = "SELECT delta_ino, base_ino, base_path, data_end FROM cairn_origin",
+	[READ_WHITEOUT] = "SELECT 1 FROM fs_whiteout WHERE path = ?1",
+	[READ_WHITEOUTS] = "SELECT path FROM fs_whiteout ORDER BY path",
+	/* Text with text, blobs with blobs: SQLite sorts all blobs behind all text. */
+	[READ_WHITEOUTS_FROM] =
+		"SELECT path FROM fs_whiteout WHERE path >= ?1 AND path < ?2 ORDER BY path",
+	[READ_SEEN] = "SELECT " SEEN_COLUMNS " FROM cairn_seen WHERE path = ?1",
+	[READ_SEENS] = "SELECT " SEEN_COLUMNS ", path FROM cairn_seen ORDER BY path",
+	[READ_DATA_SIZES] = "SELECT chunk_index, LENGTH(data) FROM fs_data "
+			    "WHERE ino = ?1 AND chunk_index BETWEEN ?2 AND ?3 "
+			    "ORDER BY chunk_index",
+};
+
+enum {
+	WRITE_ENTRY,
+	WRITE_MODE,
+	WRITE_PLACE,
+	WRITE_HIDDEN,
+	WRITE_ORIGIN_PUT,
+	WRITE_ORIGIN_DELETE,
+	WRITE_FS_ORIGIN_PUT,
+	WRITE_FS_ORIGIN_DELETE,
+	WRITE_WHITEOUT_PUT,
+	WRITE_WHITEOUT_DELETE,
+	WRITE_SEEN_PUT,
+	WRITE_SEEN_DATA,
+	WRITE_SEEN_DELETE,
+	WRITE_STATEMENTS,
+};
+
+static const char *const write_texts[WRITE_STATEMENTS] = {
+	[WRITE_ENTRY] = "SELECT ino FROM fs_dentry WHERE parent_ino = ?1 AND name = ?2",
+	[WRITE_MODE] = "SELECT mode FROM fs_inode WHERE ino = ?1",
+	[WRITE_PLACE] = "SELECT parent_ino, name FROM fs_dentry "
+			"WHERE ino = ?1 AND length(name) > 0 LIMIT 1",
+	[WRITE_HIDDEN] = "SELECT 1 FROM fs_whiteout WHERE path = ?1",
+	[WRITE_ORIGIN_PUT] = "INSERT INTO cairn_origin (delta_ino, base_ino, base_path, data_end) "
+			     "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (delta_ino) DO UPDATE SET "
+			     "base_ino = excluded.base_ino, base_path = excluded.base_path, "
+			     "data_end = excluded.data_end",
+	[WRITE_ORIGIN_DELETE] = "DELETE FROM cairn_origin WHERE delta_ino = ?1",
+	[WRITE_FS_ORIGIN_PUT] = "INSERT INTO fs_origin (delta_ino, base_ino) VALUES (?1, ?2) "
+				"ON CONFLICT (delta_ino) DO UPDATE SET base_ino = "
+				"excluded.base_ino",
+	[WRITE_FS_ORIGIN_DELETE] = "DELETE FROM fs_origin WHERE delta_ino = ?1",
+	[WRITE_WHITEOUT_PUT] = "INSERT INTO fs_whiteout (path, parent_path, created_at) "
+			       "VALUES (?1, ?2, ?3) ON CONFLICT (path) DO UPDATE SET "
+			       "parent_path = excluded.parent_path, "
+			       "created_at = excluded.created_at",
+	[WRITE_WHITEOUT_DELETE] = "DELETE FROM fs_whiteout WHERE path = ?1",
+	[WRITE_SEEN_PUT] = "INSERT INTO cairn_seen (path, " SEEN_COLUMNS ") VALUES (?1, ?2, ?3, "
+			   "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (path) DO NOTHING",
+	[WRITE_SEEN_DATA] =
+		"UPDATE cairn_seen SET size = ?2, mtime = ?3, mtime_nsec = ?4, ctime = ?5, "
+		"ctime_nsec = ?6, digest = ?7 WHERE path = ?1",
+	[WRITE_SEEN_DELETE] = "DELETE FROM cairn_seen WHERE path = ?1",
+};
+
+static struct sqlite_store *from_base(struct cairn_store *base)
+{
+	return CONTAINER_OF(base, struct sqlite_store, base);
+}
+
+int cairn_sqlite_branch_read(struct cairn_reader *reader)
+{
+	if (!reader->store->schema.has_base)
+		return 0;
+	return cairn_sql_share(&reader->branch, &reader->sql, read_texts, READ_STATEMENTS);
+}
+
+int cairn_sqlite_branch_write(struct sqlite_store *store)
+{
+	if (!store->schema.has_base)
+		return 0;
+	return cairn_sql_share(&store->branch, &store->sql, write_texts, WRITE_STATEMENTS);
+}
+
+static void begin_query(struct cairn_query *q, struct cairn_reader *reader, unsigned int statement)
+{
+	cairn_sqlite_query_begin(q, reader, &reader->branch, statement);
+}
+
+static int step_one(struct cairn_query *q)
+{
+	int r = cairn_query_step(q);
+
+	return r == 0 ? -ENOENT : MIN(r, 0);
+}
+
+/* A path of the base: 1 for one that a lookup can find by its bytes and storage type, and that
+ * means something; 0 for anything else. */
+static int row_path(struct cairn_query *q, int column, const char **ret, size_t *ret_len)
+{
+	int type = sqlite3_column_type(q->stmt, column);
+	const void *data;
+	size_t len;
+	int r;
+
+	if (type != SQLITE_BLOB && type != SQLITE_TEXT)
+		return 0;
+	r = cairn_row_bytes(q, column, &data, &len);
+	if (r < 0)
+		return r;
+	if (len >= CAIRN_BASE_PATH_MAX || memchr(data, 0, len) ||
+	    (type == SQLITE_TEXT) != cairn_utf8_valid(data, len))
+		return 0;
+	*ret = data;
+	*ret_len = len;
+	return 1;
+}
+
+/* The same as a new string; "" is one, for an origin. -EIO for what is no path. */
+static int copy_path(struct cairn_query *q, int column, char **ret)
+{
+	const char *path;
+	size_t len;
+	int r;
+
+	r = row_path(q, column, &path, &len);
+	if (r < 0)
+		return r;
+	if (r == 0 || (len > 0 && path[0] != '/'))
+		return -EIO;
+	*ret = strndup(path, len);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int row_origin(struct cairn_query *q, struct cairn_origin *ret)
+{
+	int64_t delta_ino = 0, base_ino = 0, data_end = 0;
+	char *path = NULL;
+	int r;
+
+	r = cairn_row_number(q, 0, 1, &delta_ino);
+	if (r == 0)
+		r = cairn_row_number(q, 1, 0, &base_ino);
+	if (r == 0)
+		r = cairn_row_number(q, 3, CAIRN_DATA_OF_BASE, &data_end);
+	if (r == 0)
+		r = copy_path(q, 2, &path);
+	if (r < 0)
+		return r;
+	*ret = (struct cairn_origin){
+		.delta_ino = (uint64_t)delta_ino,
+		.base_ino = (uint64_t)base_ino,
+		.path = path,
+		.data_end = data_end,
+	};
+	return 0;
+}
+
+static int origin_get(struct cairn_reader *reader, uint64_t delta_ino, struct cairn_origin *ret)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	if (!reader->store->schema.branch.origin)
+		return -ENOENT;
+	begin_query(&q, reader, READ_ORIGIN);
+	cairn_query_number(&q, delta_ino);
+	r = step_one(&q);
+	return r < 0 ? r : row_origin(&q, ret);
+}
+
+/* Nonsense in a row is in the log by then, and the others are still good. */
+static int origin_scan(struct cairn_reader *reader, cairn_origin_fn fn, void *arg)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	if (!reader->store->schema.branch.origin)
+		return 0;
+	begin_query(&q, reader, READ_ORIGINS);
+	while ((r = cairn_query_step(&q)) > 0) {
+		struct cairn_origin origin;
+
+		r = row_origin(&q, &origin);
+		if (r == -EIO)
+			continue;
+		if (r < 0)
+			return r;
+		r = fn(arg, &origin);
+		free((char *)origin.path);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+static int whiteout_get(struct cairn_reader *reader, const char *path)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	if (!reader->store->schema.branch.whiteout)
+		return -ENOENT;
+	begin_query(&q, reader, READ_WHITEOUT);
+	cairn_query_name(&q, path, strlen(path));
+	return step_one(&q);
+}
+
+/* A walk over the whiteouts of one directory. What lies in directories below it stands in between,
+ * and is stepped over by starting again behind it. */
+struct walk {
+	struct cairn_reader *reader;
+	const char *prefix; /* with the slash at its end */
+	size_t len;
+	bool blobs; /* paths that are no UTF-8 */
+	cairn_name_fn fn;
+	void *arg;
+};
+
+static void bind_bound(struct cairn_query *q, const struct walk *walk, const char *bound)
+{
+	if (walk->blobs)
+		cairn_query_blob(q, bound, strlen(bound));
+	else
+		cairn_query_text(q, bound, strlen(bound));
+}
+
+/* The first path behind all those that begin with `path` and a slash. */
+static char *path_behind(const char *path, size_t len)
+{
+	char *behind = malloc(len + 2);
+
+	if (!behind)
+		return NULL;
+	memcpy(behind, path, len);
+	behind[len] = '/' + 1;
+	behind[len + 1] = '\0';
+	return behind;
+}
+
+/* From `from` on; *ret_next is a new string where the walk is to go on, else NULL. */
+static int walk_from(const struct walk *walk, const char *from, const char *until, char **ret_next)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	*ret_next = NULL;
+	begin_query(&q, walk->reader, READ_WHITEOUTS_FROM);
+	bind_bound(&q, walk, from);
+	bind_bound(&q, walk, until);
+	while ((r = cairn_query_step(&q)) > 0) {
+		const char *path, *slash;
+		size_t len;
+
+		r = row_path(&q, 0, &path, &len);
+		if (r < 0)
+			return r;
+		if (r == 0 || len <= walk->len)
+			continue;
+		slash = memchr(path + walk->len, '/', len - walk->len);
+		if (slash) {
+			*ret_next = path_behind(path, (size_t)(slash - path));
+			return *ret_next ? 0 : -ENOMEM;
+		}
+		if (len - walk->len > CAIRN_NAME_MAX)
+			continue;
+		r = walk->fn(walk->arg, path + walk->len, len - walk->len);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+static int walk_all(const struct walk *walk)
+{
+	_cleanup_(cairn_freep) char *until = path_behind(walk->prefix, walk->len - 1);
+	_cleanup_(cairn_freep) char *from = strdup(walk->prefix);
+	char *next;
+	int r;
+
+	if (!until || !from)
+		return -ENOMEM;
+	for (;;) {
+		r = walk_from(walk, from, until, &next);
+		free(from);
+		from = next;
+		if (r != 0 || !next)
+			return r;
+	}
+}
+
+static int whiteout_list(struct cairn_reader *reader, const char *dir, cairn_name_fn fn, void *arg)
+{
+	_cleanup_(cairn_freep) char *prefix = NULL;
+	struct walk walk = { .reader = reader, .fn = fn, .arg = arg };
+	int r = 0;
+
+	if (!reader->store->schema.branch.whiteout)
+		return 0;
+	if (asprintf(&prefix, "%s/", strcmp(dir, "/") == 0 ? "" : dir) < 0)
+		return -ENOMEM;
+	walk.prefix = prefix;
+	walk.len = strlen(prefix);
+	if (cairn_utf8_valid(prefix, walk.len))
+		r = walk_all(&walk);
+	if (r != 0)
+		return r;
+	walk.blobs = true;
+	return walk_all(&walk);
+}
+
+static int whiteout_scan(struct cairn_reader *reader, cairn_path_fn fn, void *arg)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	if (!reader->store->schema.branch.whiteout)
+		return 0;
+	begin_query(&q, reader, READ_WHITEOUTS);
+	while ((r = cairn_query_step(&q)) > 0) {
+		_cleanup_(cairn_freep) char *path = NULL;
+
+		r = copy_path(&q, 0, &path);
+		if (r == -EIO || (r == 0 && path[0] == '\0'))
+			continue;
+		if (r < 0)
+			return r;
+		r = fn(arg, path);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+static struct timespec row_time(struct cairn_query *q, int column)
+{
+	int64_t nsec = sqlite3_column_int64(q->stmt, column + 1);
+
+	return (struct timespec){
+		.tv_sec = sqlite3_column_int64(q->stmt, column),
+		.tv_nsec = nsec >= 0 && nsec < 1000000000 ? (long)nsec : 0,
+	};
+}
+
+static void row_digest(struct cairn_query *q, int column, struct cairn_seen *ret)
+{
+	const void *digest = sqlite3_column_blob(q->stmt, column);
+
+	if (!digest || sqlite3_column_type(q->stmt, column) != SQLITE_BLOB ||
+	    sqlite3_column_bytes(q->stmt, column) != sizeof(ret->digest))
+		return;
+	memcpy(ret->digest, digest, sizeof(ret->digest));
+	ret->has_digest = true;
+}
+
+/* The target in `ret` is a new string. Numbers are compared with those of the base and nothing
+ * else, so that nonsense does no harm: it is not what the base has. */
+static int row_seen(struct cairn_query *q, struct cairn_seen *ret)
+{
+	const char *target = (const char *)sqlite3_column_text(q->stmt, 9);
+	struct cairn_seen seen = {
+		.mode = (uint32_t)sqlite3_column_int64(q->stmt, 0),
+		.uid = (uint32_t)sqlite3_column_int64(q->stmt, 1),
+		.gid = (uint32_t)sqlite3_column_int64(q->stmt, 2),
+		.rdev = (uint64_t)sqlite3_column_int64(q->stmt, 3),
+		.size = sqlite3_column_int64(q->stmt, 4),
+		.mtime = row_time(q, 5),
+		.ctime = row_time(q, 7),
+	};
+
+	row_digest(q, 10, &seen);
+	if (target) {
+		seen.target = strdup(target);
+		if (!seen.target)
+			return -ENOMEM;
+	}
+	*ret = seen;
+	return 0;
+}
+
+static int seen_get(struct cairn_reader *reader, const char *path, struct cairn_seen *ret)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	if (!reader->store->schema.branch.seen)
+		return -ENOENT;
+	begin_query(&q, reader, READ_SEEN);
+	cairn_query_name(&q, path, strlen(path));
+	r = step_one(&q);
+	return r < 0 ? r : row_seen(&q, ret);
+}
+
+static int seen_scan(struct cairn_reader *reader, cairn_seen_fn fn, void *arg)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	if (!reader->store->schema.branch.seen)
+		return 0;
+	begin_query(&q, reader, READ_SEENS);
+	while ((r = cairn_query_step(&q)) > 0) {
+		_cleanup_(cairn_freep) char *path = NULL;
+		struct cairn_seen seen;
+
+		r = copy_path(&q, 11, &path);
+		if (r == -EIO || (r == 0 && path[0] == '\0'))
+			continue;
+		if (r == 0)
+			r = row_seen(&q, &seen);
+		if (r < 0)
+			return r;
+		r = fn(arg, path, &seen);
+		free((char *)seen.target);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+static int data_sizes(struct cairn_reader *reader, uint64_t ino, int64_t first, int64_t last,
+		      cairn_chunk_fn fn, void *arg)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	begin_query(&q, reader, READ_DATA_SIZES);
+	cairn_query_number(&q, ino);
+	cairn_query_int(&q, first);
+	cairn_query_int(&q, last);
+	while ((r = cairn_query_step(&q)) > 0) {
+		int64_t index = 0, len = MAX(sqlite3_column_int64(q.stmt, 1), 0);
+
+		r = cairn_row_number(&q, 0, 0, &index);
+		if (r < 0)
+			return r;
+		r = fn(arg, index, NULL, (size_t)len);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
+static int branch_entry(struct cairn_store *base, uint64_t parent, const char *name, size_t len,
+			uint64_t *ret_ino)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int64_t ino = 0;
+	int r;
+
+	cairn_query_begin(&q, &from_base(base)->branch, WRITE_ENTRY);
+	cairn_query_number(&q, parent);
+	cairn_query_name(&q, name, len);
+	r = step_one(&q);
+	if (r == 0)
+		r = cairn_row_number(&q, 0, 1, &ino);
+	if (r == 0)
+		*ret_ino = (uint64_t)ino;
+	return r;
+}
+
+static int branch_mode(struct cairn_store *base, uint64_t ino, uint32_t *ret)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int64_t mode = 0;
+	int r;
+
+	cairn_query_begin(&q, &from_base(base)->branch, WRITE_MODE);
+	cairn_query_number(&q, ino);
+	r = step_one(&q);
+	if (r == 0)
+		r = cairn_row_number(&q, 0, 0, &mode);
+	if (r == 0)
+		*ret = (uint32_t)mode;
+	return r;
+}
+
+static int branch_place(struct cairn_store *base, uint64_t ino, uint64_t *ret_parent,
+			char ret_name[CAIRN_NAME_MAX + 1])
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int64_t parent = 0;
+	const char *name;
+	size_t len;
+	int r;
+
+	cairn_query_begin(&q, &from_base(base)->branch, WRITE_PLACE);
+	cairn_query_number(&q, ino);
+	r = step_one(&q);
+	if (r == 0)
+		r = cairn_row_number(&q, 0, 1, &parent);
+	if (r < 0)
+		return r;
+	r = cairn_row_name(&q, 1, true, &name, &len);
+	if (r <= 0)
+		return r < 0 ? r : -EIO;
+	*ret_parent = (uint64_t)parent;
+	memcpy(ret_name, name, len);
+	ret_name[len] = '\0';
+	return 0;
+}
+
+static int branch_hidden(struct cairn_store *base, const char *path)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_query_begin(&q, &from_base(base)->branch, WRITE_HIDDEN);
+	cairn_query_name(&q, path, strlen(path));
+	return step_one(&q);
+}
+
+static int inode_add(struct cairn_store *base, const struct cairn_attr *attr, uint64_t *ret)
+{
+	struct cairn_attr unnumbered = *attr;
+	int r;
+
+	unnumbered.ino = 0;
+	r = cairn_sqlite_inode_insert(base, &unnumbered);
+	if (r == 0)
+		*ret = (uint64_t)sqlite3_last_insert_rowid(from_base(base)->sql.db);
+	return r;
+}
+
+static int run_with_ino(struct cairn_store *base, unsigned int statement, uint64_t ino)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, statement);
+	cairn_query_number(&q, ino);
+	return cairn_query_run(&q);
+}
+
+static int put_for_agentfs(struct cairn_store *base, const struct cairn_origin *origin)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	if (!origin->base_ino)
+		return run_with_ino(base, WRITE_FS_ORIGIN_DELETE, origin->delta_ino);
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_FS_ORIGIN_PUT);
+	cairn_query_number(&q, origin->delta_ino);
+	cairn_query_number(&q, origin->base_ino);
+	return cairn_query_run(&q);
+}
+
+static int origin_put(struct cairn_store *base, const struct cairn_origin *origin)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	if (strlen(origin->path) >= CAIRN_BASE_PATH_MAX)
+		return -ENAMETOOLONG;
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_ORIGIN_PUT);
+	cairn_query_number(&q, origin->delta_ino);
+	cairn_query_number(&q, origin->base_ino);
+	cairn_query_name(&q, origin->path, strlen(origin->path));
+	cairn_query_int(&q, origin->data_end);
+	r = cairn_query_run(&q);
+	return r < 0 ? r : put_for_agentfs(base, origin);
+}
+
+static int origin_delete(struct cairn_store *base, uint64_t delta_ino)
+{
+	int r;
+
+	r = run_with_ino(base, WRITE_ORIGIN_DELETE, delta_ino);
+	return r < 0 ? r : run_with_ino(base, WRITE_FS_ORIGIN_DELETE, delta_ino);
+}
+
+static int run_with_path(struct cairn_store *base, unsigned int statement, const char *path)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, statement);
+	cairn_query_name(&q, path, strlen(path));
+	return cairn_query_run(&q);
+}
+
+static int whiteout_put(struct cairn_store *base, const char *path)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	const char *slash = strrchr(path, '/');
+
+	if (!slash || !slash[1] || strlen(path) >= CAIRN_BASE_PATH_MAX)
+		return -EINVAL;
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_WHITEOUT_PUT);
+	cairn_query_name(&q, path, strlen(path));
+	cairn_query_name(&q, path, MAX((size_t)(slash - path), (size_t)1));
+	cairn_query_int(&q, MAX(cairn_now().tv_sec, 0));
+	return cairn_query_run(&q);
+}
+
+static int whiteout_delete(struct cairn_store *base, const char *path)
+{
+	return run_with_path(base, WRITE_WHITEOUT_DELETE, path);
+}
+
+static void bind_time(struct cairn_query *q, const struct timespec *ts)
+{
+	cairn_query_int(q, ts->tv_sec);
+	cairn_query_int(q, ts->tv_nsec);
+}
+
+static void bind_digest(struct cairn_query *q, const struct cairn_seen *seen)
+{
+	if (seen->has_digest)
+		cairn_query_blob(q, seen->digest, sizeof(seen->digest));
+	else
+		cairn_query_null(q);
+}
+
+static int seen_put(struct cairn_store *base, const char *path, const struct cairn_seen *seen)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_SEEN_PUT);
+	cairn_query_name(&q, path, strlen(path));
+	cairn_query_int(&q, seen->mode);
+	cairn_query_int(&q, seen->uid);
+	cairn_query_int(&q, seen->gid);
+	cairn_query_number(&q, seen->rdev);
+	cairn_query_int(&q, seen->size);
+	bind_time(&q, &seen->mtime);
+	bind_time(&q, &seen->ctime);
+	if (seen->target)
+		cairn_query_text(&q, seen->target, strlen(seen->target));
+	else
+		cairn_query_null(&q);
+	bind_digest(&q, seen);
+	return cairn_query_run(&q);
+}
+
+static int seen_data(struct cairn_store *base, const char *path, const struct cairn_seen *seen)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_SEEN_DATA);
+	cairn_query_name(&q, path, strlen(path));
+	cairn_query_int(&q, seen->size);
+	bind_time(&q, &seen->mtime);
+	bind_time(&q, &seen->ctime);
+	bind_digest(&q, seen);
+	return cairn_query_run(&q);
+}
+
+static int seen_delete(struct cairn_store *base, const char *path)
+{
+	return run_with_path(base, WRITE_SEEN_DELETE, path);
+}
+
+static int base_path(struct cairn_store *base, char **ret)
+{
+	return cairn_sqlite_base_path(from_base(base), ret);
+}
+
+const struct cairn_branch_ops cairn_sqlite_branch = {
+	.base_path = base_path,
+	.origin_get = origin_get,
+	.origin_scan = origin_scan,
+	.whiteout_get = whiteout_get,
+	.whiteout_list = whiteout_list,
+	.whiteout_scan = whiteout_scan,
+	.seen_get = seen_get,
+	.seen_scan = seen_scan,
+	.data_sizes = data_sizes,
+	.entry = branch_entry,
+	.mode = branch_mode,
+	.place = branch_place,
+	.hidden = branch_hidden,
+	.inode_add = inode_add,
+	.origin_put = origin_put,
+	.origin_delete = origin_delete,
+	.whiteout_put = whiteout_put,
+	.whiteout_delete = whiteout_delete,
+	.seen_put = seen_put,
+	.seen_data = seen_data,
+	.seen_delete = seen_delete,
+};
