@@ -113,7 +113,7 @@ run_example() {
 build_static() {
 	# shellcheck disable=SC2046
 	"$cc" "${warnings[@]}" "$source/docs/example.c" $(package --cflags) \
-		"$(find "$tmp/root" -name libcairnfs.a)" $(pkg-config --libs sqlite3) -pthread \
+		"$(find "$tmp/root" -name libcairnfs.a)" $(pkg-config --libs sqlite3 nettle) -pthread \
 		-o "$tmp/static"
 }
 
