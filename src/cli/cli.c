@@ -4,6 +4,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "cli/progress.h"
+#include "mount/live.h"
+#include "mount/resolve.h"
+#include "store/clone.h"
+
+#define BUSY_TIMEOUT_MS 5000U
 
 int cairn_cli_fail(const char *fmt, ...)
 {
@@ -128,4 +136,53 @@ void cairn_cli_user_name(uid_t uid, char ret_name[CAIRN_USER_NAME_MAX])
 		snprintf(ret_name, CAIRN_USER_NAME_MAX, "%s", user->pw_name);
 	else
 		snprintf(ret_name, CAIRN_USER_NAME_MAX, "%u", uid);
+}
+
+/* The directory of `path`, as a new string where it was missing and is made. */
+static int make_directory(const char *path, char **ret_made, struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
+
+	if (!dir)
+		return -ENOMEM;
+	if (mkdir(dir, 0777) == 0)
+		*ret_made = TAKE_PTR(dir);
+	else if (errno != EEXIST)
+		return cairn_error_set(err, -errno, "the directory %s cannot be made: %m", dir);
+	return 0;
+}
+
+int cairn_cli_new_workspace(const char *workspace, char **ret_path, char **ret_made_dir,
+			    struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *path = NULL;
+	bool is_id;
+	int r;
+
+	*ret_made_dir = NULL;
+	r = cairn_resolve_workspace(workspace, &path, &is_id, err);
+	if (r == 0 && is_id)
+		r = make_directory(path, ret_made_dir, err);
+	if (r == 0)
+		*ret_path = TAKE_PTR(path);
+	return r;
+}
+
+int cairn_cli_copy(const char *workspace, const char *to, bool force,
+		   struct cairn_clone_result *ret, struct cairn_error *err)
+{
+	_cleanup_(cairn_progress_end) struct cairn_progress progress = { 0 };
+	const struct cairn_clone_options options = {
+		.force = force,
+		.busy_timeout_ms = BUSY_TIMEOUT_MS,
+		.progress = cairn_progress_bytes,
+		.arg = &progress,
+	};
+	int r;
+
+	r = cairn_live_settle(workspace, err);
+	if (r < 0)
+		return r;
+	cairn_progress_begin(&progress, "copying");
+	return cairn_clone(workspace, to, &options, ret, err);
 }

@@ -7,6 +7,7 @@
 
 #include <argp.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "util/error.h"
@@ -24,6 +25,9 @@ int cairn_cmd_info(int argc, char **argv);
 int cairn_cmd_check(int argc, char **argv);
 int cairn_cmd_list(int argc, char **argv);
 int cairn_cmd_stats(int argc, char **argv);
+int cairn_cmd_snapshot(int argc, char **argv);
+int cairn_cmd_restore(int argc, char **argv);
+int cairn_cmd_fork(int argc, char **argv);
 
 /* `cairnfs WORKSPACE DIR [-o OPTION,...]`, as mount(8) calls it by way of mount.fuse3(8). */
 int cairn_cmd_mount_direct(int argc, char **argv);
@@ -69,3 +73,15 @@ int cairn_cli_print_json_line(json_t *root);
 /* The name of a user, or the number where it has none. */
 #define CAIRN_USER_NAME_MAX 64
 void cairn_cli_user_name(uid_t uid, char ret_name[CAIRN_USER_NAME_MAX]);
+
+/* The path of a workspace that is to be made, from a path or an id; the directory that an id stands
+ * in is made where it is missing. *ret_made_dir is that directory then, to be removed where the
+ * workspace is not made after all; else NULL. free() both. */
+int cairn_cli_new_workspace(const char *workspace, char **ret_path, char **ret_made_dir,
+			    struct cairn_error *err);
+
+/* Copies the workspace at an absolute path as it is at this moment, what a mount of it has in
+ * memory included, with progress. */
+struct cairn_clone_result;
+int cairn_cli_copy(const char *workspace, const char *to, bool force,
+		   struct cairn_clone_result *ret, struct cairn_error *err);

@@ -2,12 +2,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "mount/mark.h"
 #include "mount/number.h"
-#include "mount/resolve.h"
 #include "store/store.h"
 
 enum {
@@ -75,18 +73,6 @@ static const struct argp argp = {
 	       "and M.",
 };
 
-/* Makes the directory an id stands in. `*ret_made` tells whether it was missing. */
-static int make_directory(const char *path, bool *ret_made, struct cairn_error *err)
-{
-	if (mkdir(path, 0777) == 0) {
-		*ret_made = true;
-		return 0;
-	}
-	if (errno == EEXIST)
-		return 0;
-	return cairn_error_set(err, -errno, "the directory %s cannot be made: %m", path);
-}
-
 /* Keeps the file from being mounted while it is replaced. */
 static int init_file(const char *path, const struct cairn_init_options *options,
 		     struct cairn_error *err)
@@ -108,25 +94,16 @@ static int init_file(const char *path, const struct cairn_init_options *options,
 
 static int init_workspace(const struct init_args *in, char **ret_path, struct cairn_error *err)
 {
-	_cleanup_(cairn_freep) char *path = NULL, *dir = NULL;
-	bool is_id, made_dir = false;
+	_cleanup_(cairn_freep) char *path = NULL, *made_dir = NULL;
 	int r;
 
-	r = cairn_resolve_workspace(in->args.value[0], &path, &is_id, err);
+	r = cairn_cli_new_workspace(in->args.value[0], &path, &made_dir, err);
 	if (r < 0)
 		return r;
-	if (is_id) {
-		dir = strndup(path, (size_t)(strrchr(path, '/') - path));
-		if (!dir)
-			return -ENOMEM;
-		r = make_directory(dir, &made_dir, err);
-		if (r < 0)
-			return r;
-	}
 	r = init_file(path, &in->options, err);
 	if (r < 0) {
 		if (made_dir)
-			rmdir(dir);
+			rmdir(made_dir);
 		return r;
 	}
 	*ret_path = TAKE_PTR(path);

@@ -307,8 +307,9 @@ static const struct option option_table[] = {
 	OPTION("default_permissions", NULL, ACCESS, apply_nothing,
 	       "the kernel checks permissions (always on)"),
 
-	OPTION("threads", "N", CACHE, apply_uint, "most requests served at a time (default: 256)",
-	       FIELD(mount.threads), .min = 1, .max = 1000),
+	OPTION("threads", "N", CACHE, apply_uint,
+	       "most requests served at a time (default: 256)", FIELD(mount.threads),
+	       .min = 1, .max = 1000),
 	OPTION("writeback_cache", NULL, CACHE, apply_tristate,
 	       "the kernel collects small writes (default: off)", FIELD(mount.writeback_cache),
 	       .value = CAIRN_ON),
