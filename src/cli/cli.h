@@ -8,6 +8,7 @@
 #include <argp.h>
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "util/error.h"
@@ -28,6 +29,7 @@ int cairn_cmd_stats(int argc, char **argv);
 int cairn_cmd_snapshot(int argc, char **argv);
 int cairn_cmd_restore(int argc, char **argv);
 int cairn_cmd_fork(int argc, char **argv);
+int cairn_cmd_kv(int argc, char **argv);
 
 /* `cairnfs WORKSPACE DIR [-o OPTION,...]`, as mount(8) calls it by way of mount.fuse3(8). */
 int cairn_cmd_mount_direct(int argc, char **argv);
@@ -44,12 +46,13 @@ int cairn_cli_fail_with(int r, const struct cairn_error *err);
  * "cairnfs mount"); the value is EINVAL, which ends argp_parse(3). */
 int cairn_cli_usage_error(const char *command, const char *fmt, ...) _printf_(2, 3);
 
-/* The arguments of a command that are no options: exactly `want` of them. */
+/* The arguments of a command that are no options: `want` of them, of which the last `optional` may
+ * be missing. */
 struct cairn_cli_args {
 	const char *command; /* "cairnfs mount" */
 	const char *names;   /* "WORKSPACE DIR" */
-	const char *value[2];
-	unsigned int want;
+	const char *value[4];
+	unsigned int want, optional;
 	unsigned int count;
 };
 
@@ -85,3 +88,15 @@ int cairn_cli_new_workspace(const char *workspace, char **ret_path, char **ret_m
 struct cairn_clone_result;
 int cairn_cli_copy(const char *workspace, const char *to, bool force,
 		   struct cairn_clone_result *ret, struct cairn_error *err);
+
+/* The arguments with those that begin like a negative number after all options, behind "--", so
+ * that they are no options: a new array, free(3) it, with *argc elements; NULL: no memory.
+ * `with_value` is the one option whose value may follow as an argument of its own. */
+char **cairn_cli_numbers_last(int *argc, char **argv, const char *with_value);
+
+/* Bold on a terminal that has it, and off; nothing elsewhere, nor where NO_COLOR is set. */
+void cairn_cli_bold(FILE *to, bool on);
+
+/* Prints text that may hold anything: control characters as \n, \x1b and the like. At most `max`
+ * characters, with "..." where some are left out. */
+void cairn_cli_print_escaped(FILE *to, const char *text, size_t size, size_t max);
