@@ -82,7 +82,7 @@ static int settle(struct cairnfs *ws)
 {
 	if (ws->durability == CAIRNFS_DURABILITY_ASYNC)
 		return 0;
-	return cairn_engine_settle(ws->core, ws->durability == CAIRNFS_DURABILITY_FULL);
+	return cairn_core_settle(ws->core, ws->durability == CAIRNFS_DURABILITY_FULL);
 }
 
 int cairn_call_end(struct cairn_call *call, int r)

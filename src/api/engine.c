@@ -32,20 +32,6 @@ int cairn_engine_refresh(struct cairn_core *core, unsigned int timeout_ms)
 	return r;
 }
 
-int cairn_engine_settle(struct cairn_core *core, bool sync)
-{
-	uint64_t seq;
-
-	if (core->options.read_only)
-		return 0;
-	cairn_rwlock_rdlock(&core->gate);
-	seq = core->seq;
-	if (atomic_load(&core->batch[seq & 1].bytes) == 0)
-		seq--;
-	cairn_rwlock_unlock(&core->gate);
-	return cairn_writer_wait(core, seq, sync);
-}
-
 bool cairn_engine_is_clean(struct cairn_core *core)
 {
 	return cairn_core_dirty(core) == 0;

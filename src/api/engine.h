@@ -11,10 +11,6 @@
  * commit of its own that is under way included. -ETIMEDOUT after `timeout_ms` (0: never). */
 int cairn_engine_refresh(struct cairn_core *core, unsigned int timeout_ms);
 
-/* Waits until all changes made before the call are committed, with `sync` on the disk. The errno
- * of an attempt that failed: the changes are kept then, and tried again. */
-int cairn_engine_settle(struct cairn_core *core, bool sync);
-
 /* True where nothing waits to be committed. */
 bool cairn_engine_is_clean(struct cairn_core *core);
 

@@ -201,6 +201,6 @@ int cairnfs_sync(struct cairnfs *ws)
 {
 	int r;
 
-	r = ws ? cairn_engine_settle(ws->core, true) : -EINVAL;
+	r = ws ? cairn_core_settle(ws->core, true) : -EINVAL;
 	return r < 0 ? cairn_call_failed(r, "sync the workspace", NULL) : 0;
 }

@@ -4,6 +4,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#include "cli/progress.h"
+#include "mount/live.h"
+#include "mount/resolve.h"
+#include "store/clone.h"
+
+#define BUSY_TIMEOUT_MS 5000U
 
 int cairn_cli_fail(const char *fmt, ...)
 {
@@ -85,7 +93,7 @@ error_t cairn_cli_parse_common(int key, char *arg, struct argp_state *state,
 		args->value[args->count++] = arg;
 		return 0;
 	case ARGP_KEY_END:
-		if (args->count < args->want)
+		if (args->count + args->optional < args->want)
 			return cairn_cli_usage_error(args->command, "too few arguments, not %s",
 						     args->names);
 		return 0;
@@ -128,4 +136,139 @@ void cairn_cli_user_name(uid_t uid, char ret_name[CAIRN_USER_NAME_MAX])
 		snprintf(ret_name, CAIRN_USER_NAME_MAX, "%s", user->pw_name);
 	else
 		snprintf(ret_name, CAIRN_USER_NAME_MAX, "%u", uid);
+}
+
+/* The directory of `path`, as a new string where it was missing and is made. */
+static int make_directory(const char *path, char **ret_made, struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
+
+	if (!dir)
+		return -ENOMEM;
+	if (mkdir(dir, 0777) == 0)
+		*ret_made = TAKE_PTR(dir);
+	else if (errno != EEXIST)
+		return cairn_error_set(err, -errno, "the directory %s cannot be made: %m", dir);
+	return 0;
+}
+
+int cairn_cli_new_workspace(const char *workspace, char **ret_path, char **ret_made_dir,
+			    struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *path = NULL;
+	bool is_id;
+	int r;
+
+	*ret_made_dir = NULL;
+	r = cairn_resolve_workspace(workspace, &path, &is_id, err);
+	if (r == 0 && is_id)
+		r = make_directory(path, ret_made_dir, err);
+	if (r == 0)
+		*ret_path = TAKE_PTR(path);
+	return r;
+}
+
+int cairn_cli_copy(const char *workspace, const char *to, bool force,
+		   struct cairn_clone_result *ret, struct cairn_error *err)
+{
+	_cleanup_(cairn_progress_end) struct cairn_progress progress = { 0 };
+	const struct cairn_clone_options options = {
+		.force = force,
+		.busy_timeout_ms = BUSY_TIMEOUT_MS,
+		.progress = cairn_progress_bytes,
+		.arg = &progress,
+	};
+	int r;
+
+	r = cairn_live_settle(workspace, err);
+	if (r < 0)
+		return r;
+	cairn_progress_begin(&progress, "copying");
+	return cairn_clone(workspace, to, &options, ret, err);
+}
+
+static bool is_negative_number(const char *arg)
+{
+	return arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9';
+}
+
+/* An option of which the value comes next, perhaps abbreviated. */
+static bool takes_next(const char *arg, const char *with_value)
+{
+	return strlen(arg) > 2 && strncmp(arg, with_value, strlen(arg)) == 0;
+}
+
+char **cairn_cli_numbers_last(int *argc, char **argv, const char *with_value)
+{
+	_cleanup_(cairn_freep) char **others = calloc((size_t)*argc + 1, sizeof(*others));
+	char **sorted = calloc((size_t)*argc + 2, sizeof(*sorted));
+	int options = 0, count = 0;
+	bool no_more = false;
+
+	if (!others || !sorted) {
+		free(sorted);
+		return NULL;
+	}
+	sorted[options++] = argv[0];
+	for (int i = 1; i < *argc; i++) {
+		if (!no_more && strcmp(argv[i], "--") == 0) {
+			no_more = true;
+		} else if (no_more || argv[i][0] != '-' || !argv[i][1] ||
+			   is_negative_number(argv[i])) {
+			others[count++] = argv[i];
+		} else {
+			sorted[options++] = argv[i];
+			if (takes_next(argv[i], with_value) && i + 1 < *argc)
+				sorted[options++] = argv[++i];
+		}
+	}
+	sorted[options++] = (char *)"--";
+	memcpy(sorted + options, others, (size_t)count * sizeof(*sorted));
+	*argc = options + count;
+	return sorted;
+}
+
+void cairn_cli_bold(FILE *to, bool on)
+{
+	const char *terminal = getenv("TERM");
+
+	if (!isatty(fileno(to)) || getenv("NO_COLOR") || !terminal || strcmp(terminal, "dumb") == 0)
+		return;
+	fputs(on ? "\033[1m" : "\033[0m", to);
+}
+
+static void print_control(FILE *to, unsigned char c)
+{
+	static const char named[] = "\a\b\t\n\v\f\r", letters[] = "abtnvfr";
+	const char *at = c ? strchr(named, c) : NULL;
+
+	if (at)
+		fprintf(to, "\\%c", letters[at - named]);
+	else
+		fprintf(to, "\\x%02x", c);
+}
+
+/* The control characters of Unicode's second block, in UTF-8: terminals obey some of them. */
+static bool is_control(const unsigned char *text, size_t size)
+{
+	return text[0] < 0x20 || text[0] == 0x7f ||
+	       (size > 1 && text[0] == 0xc2 && text[1] >= 0x80 && text[1] <= 0x9f);
+}
+
+void cairn_cli_print_escaped(FILE *to, const char *text, size_t size, size_t max)
+{
+	const unsigned char *c = (const unsigned char *)text, *end = c + size;
+
+	for (; c < end && max > 0; max--) {
+		bool control = is_control(c, (size_t)(end - c));
+
+		do {
+			if (control)
+				print_control(to, *c);
+			else
+				fputc(*c, to);
+		} while (++c < end && (*c & 0xc0) == 0x80);
+	}
+	if (c < end)
+		fputs("...", to);
 }

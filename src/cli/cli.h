@@ -7,6 +7,8 @@
 
 #include <argp.h>
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "util/error.h"
@@ -24,6 +26,10 @@ int cairn_cmd_info(int argc, char **argv);
 int cairn_cmd_check(int argc, char **argv);
 int cairn_cmd_list(int argc, char **argv);
 int cairn_cmd_stats(int argc, char **argv);
+int cairn_cmd_snapshot(int argc, char **argv);
+int cairn_cmd_restore(int argc, char **argv);
+int cairn_cmd_fork(int argc, char **argv);
+int cairn_cmd_kv(int argc, char **argv);
 
 /* `cairnfs WORKSPACE DIR [-o OPTION,...]`, as mount(8) calls it by way of mount.fuse3(8). */
 int cairn_cmd_mount_direct(int argc, char **argv);
@@ -40,12 +46,13 @@ int cairn_cli_fail_with(int r, const struct cairn_error *err);
  * "cairnfs mount"); the value is EINVAL, which ends argp_parse(3). */
 int cairn_cli_usage_error(const char *command, const char *fmt, ...) _printf_(2, 3);
 
-/* The arguments of a command that are no options: exactly `want` of them. */
+/* The arguments of a command that are no options: `want` of them, of which the last `optional` may
+ * be missing. */
 struct cairn_cli_args {
 	const char *command; /* "cairnfs mount" */
 	const char *names;   /* "WORKSPACE DIR" */
-	const char *value[2];
-	unsigned int want;
+	const char *value[4];
+	unsigned int want, optional;
 	unsigned int count;
 };
 
@@ -69,3 +76,27 @@ int cairn_cli_print_json_line(json_t *root);
 /* The name of a user, or the number where it has none. */
 #define CAIRN_USER_NAME_MAX 64
 void cairn_cli_user_name(uid_t uid, char ret_name[CAIRN_USER_NAME_MAX]);
+
+/* The path of a workspace that is to be made, from a path or an id; the directory that an id stands
+ * in is made where it is missing. *ret_made_dir is that directory then, to be removed where the
+ * workspace is not made after all; else NULL. free() both. */
+int cairn_cli_new_workspace(const char *workspace, char **ret_path, char **ret_made_dir,
+			    struct cairn_error *err);
+
+/* Copies the workspace at an absolute path as it is at this moment, what a mount of it has in
+ * memory included, with progress. */
+struct cairn_clone_result;
+int cairn_cli_copy(const char *workspace, const char *to, bool force,
+		   struct cairn_clone_result *ret, struct cairn_error *err);
+
+/* The arguments with those that begin like a negative number after all options, behind "--", so
+ * that they are no options: a new array, free(3) it, with *argc elements; NULL: no memory.
+ * `with_value` is the one option whose value may follow as an argument of its own. */
+char **cairn_cli_numbers_last(int *argc, char **argv, const char *with_value);
+
+/* Bold on a terminal that has it, and off; nothing elsewhere, nor where NO_COLOR is set. */
+void cairn_cli_bold(FILE *to, bool on);
+
+/* Prints text that may hold anything: control characters as \n, \x1b and the like. At most `max`
+ * characters, with "..." where some are left out. */
+void cairn_cli_print_escaped(FILE *to, const char *text, size_t size, size_t max);

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "mount/json.h"
 #include "mount/mark.h"
 #include "mount/resolve.h"
 #include "store/check.h"
-#include "util/clock.h"
 
 /* As fsck(8) has them. */
 enum {
@@ -22,10 +22,6 @@ enum {
 enum { KEY_REPAIR = 256, KEY_DENSE };
 
 #define BUSY_TIMEOUT_MS 5000U
-
-/* Progress is shown from here on, and so often. */
-#define PROGRESS_AFTER_NS UINT64_C(1000000000)
-#define PROGRESS_EVERY_NS UINT64_C(200000000)
 
 struct check_args {
 	struct cairn_cli_args args;
@@ -77,8 +73,7 @@ struct run {
 	struct cairn_mark_info mounted; /* all zero where it is not */
 	struct cairn_check_result result;
 	json_t *findings;
-	uint64_t began_ns, shown_ns;
-	bool on_terminal, line_open; /* a line of progress stands on the terminal */
+	struct cairn_progress progress;
 };
 
 static void run_done(struct run *run)
@@ -88,25 +83,12 @@ static void run_done(struct run *run)
 	json_decref(run->findings);
 }
 
-static void clear_progress(struct run *run)
-{
-	if (run->line_open)
-		fputs("\r\033[K", stderr);
-	run->line_open = false;
-}
-
 static void show_progress(void *arg, const char *step, unsigned int done, unsigned int total)
 {
 	struct run *run = arg;
-	uint64_t now = cairn_mono_ns();
 
-	if (!run->on_terminal || now - run->began_ns < PROGRESS_AFTER_NS ||
-	    now - run->shown_ns < PROGRESS_EVERY_NS)
-		return;
-	run->shown_ns = now;
-	run->line_open = true;
 	/* Repairs make more steps than were foreseen. */
-	fprintf(stderr, "\r%3u%% %.70s\033[K", MIN(done * 100 / total, 99U), step);
+	cairn_progress_show(&run->progress, "%3u%% %.70s", MIN(done * 100 / total, 99U), step);
 }
 
 static json_t *finding_json(const struct cairn_check_finding *finding)
@@ -161,7 +143,7 @@ static void report(void *arg, const struct cairn_check_finding *finding, bool le
 {
 	struct run *run = arg;
 
-	clear_progress(run);
+	cairn_progress_clear(&run->progress);
 	if (!run->in->json)
 		print_finding(run, finding, left);
 	else if (left)
@@ -202,7 +184,7 @@ static int check(struct run *run, struct cairn_error *err)
 			return r;
 	}
 	r = cairn_check(run->path, &options, &run->result, err);
-	clear_progress(run);
+	cairn_progress_clear(&run->progress);
 	return r;
 }
 
@@ -264,17 +246,14 @@ int cairn_cmd_check(int argc, char **argv)
 	struct check_args in = {
 		.args = { .command = "cairnfs check", .names = "WORKSPACE", .want = 1 }
 	};
-	_cleanup_(run_done) struct run run = {
-		.in = &in,
-		.began_ns = cairn_mono_ns(),
-		.on_terminal = isatty(STDERR_FILENO),
-	};
+	_cleanup_(run_done) struct run run = { .in = &in };
 	struct cairn_error err = { 0 };
 	int r;
 
 	if (cairn_cli_parse(&argp, argc, argv, &in) != 0)
 		return EXIT_USAGE;
 	run.findings = json_array();
+	cairn_progress_begin_unheld(&run.progress, "checking");
 	r = check(&run, &err);
 	if (r < 0) {
 		cairn_cli_fail_with(r, &err);

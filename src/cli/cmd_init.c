@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/base.h"
 #include "cli/cli.h"
@@ -89,18 +88,6 @@ static const struct argp argp = {
 	       "and M.",
 };
 
-/* Makes the directory an id stands in. `*ret_made` tells whether it was missing. */
-static int make_directory(const char *path, bool *ret_made, struct cairn_error *err)
-{
-	if (mkdir(path, 0777) == 0) {
-		*ret_made = true;
-		return 0;
-	}
-	if (errno == EEXIST)
-		return 0;
-	return cairn_error_set(err, -errno, "the directory %s cannot be made: %m", path);
-}
-
 /* Looks at the base, whose root the new one takes after. A workspace of this name that is about to
  * be replaced must not lie under its base. */
 static int look_at_base(const char *path, const char *base, struct cairn_attr *ret,
@@ -184,25 +171,16 @@ static int init_over_base(const char *path, const struct init_args *in, struct c
 
 static int init_workspace(const struct init_args *in, char **ret_path, struct cairn_error *err)
 {
-	_cleanup_(cairn_freep) char *path = NULL, *dir = NULL;
-	bool is_id, made_dir = false;
+	_cleanup_(cairn_freep) char *path = NULL, *made_dir = NULL;
 	int r;
 
-	r = cairn_resolve_workspace(in->args.value[0], &path, &is_id, err);
+	r = cairn_cli_new_workspace(in->args.value[0], &path, &made_dir, err);
 	if (r < 0)
 		return r;
-	if (is_id) {
-		dir = strndup(path, (size_t)(strrchr(path, '/') - path));
-		if (!dir)
-			return -ENOMEM;
-		r = make_directory(dir, &made_dir, err);
-		if (r < 0)
-			return r;
-	}
 	r = init_over_base(path, in, err);
 	if (r < 0) {
 		if (made_dir)
-			rmdir(dir);
+			rmdir(made_dir);
 		return r;
 	}
 	*ret_path = TAKE_PTR(path);

@@ -11,9 +11,17 @@ struct command {
 };
 
 static const struct command command_table[] = {
-	{ "init", cairn_cmd_init },   { "mount", cairn_cmd_mount }, { "umount", cairn_cmd_umount },
-	{ "info", cairn_cmd_info },   { "list", cairn_cmd_list },   { "check", cairn_cmd_check },
+	{ "init", cairn_cmd_init },
+	{ "mount", cairn_cmd_mount },
+	{ "umount", cairn_cmd_umount },
+	{ "info", cairn_cmd_info },
+	{ "list", cairn_cmd_list },
+	{ "check", cairn_cmd_check },
+	{ "snapshot", cairn_cmd_snapshot },
+	{ "restore", cairn_cmd_restore },
+	{ "fork", cairn_cmd_fork },
 	{ "stats", cairn_cmd_stats },
+	{ "kv", cairn_cmd_kv },
 };
 
 static const char main_doc[] =
@@ -26,6 +34,10 @@ static const char main_doc[] =
 	"  cairnfs list                      live mounts\n"
 	"  cairnfs stats DIR                 what a mount has done so far\n"
 	"  cairnfs check WORKSPACE           look for damage, and --repair it\n"
+	"  cairnfs snapshot WORKSPACE FILE   copy it as it is now, mounted or not\n"
+	"  cairnfs restore FILE WORKSPACE    put it back to what such a copy holds\n"
+	"  cairnfs fork WORKSPACE NEW        make another workspace that begins as this one\n"
+	"  cairnfs kv WORKSPACE get KEY      keys and values: get, set, del, list, incr\n"
 	"\n"
 	"WORKSPACE is a path, or an id that stands for .agentfs/ID.db below the working "
 	"directory; write ./NAME for a file named like a command. cairnfs COMMAND --help says more "

@@ -70,6 +70,10 @@ int cairn_core_close(struct cairn_core *core);
  * a second.) */
 int cairn_core_refresh(struct cairn_core *core);
 
+/* Waits until all changes made before the call are committed, with `sync` on the disk. The errno of
+ * an attempt that failed: the changes are kept then, and tried again. */
+int cairn_core_settle(struct cairn_core *core, bool sync);
+
 /* Lookups that the caller must give back with cairn_core_forget(): lookup, mknod, mkdir, symlink,
  * link and readdir with `plus` pin the inode they return. A pinned inode outlives its last name. */
 void cairn_core_forget(struct cairn_core *core, uint64_t ino, uint64_t count);

@@ -565,6 +565,20 @@ int cairn_core_refresh(struct cairn_core *core)
 	return 0;
 }
 
+int cairn_core_settle(struct cairn_core *core, bool sync)
+{
+	uint64_t seq;
+
+	if (core->options.read_only)
+		return 0;
+	cairn_rwlock_rdlock(&core->gate);
+	seq = core->seq;
+	if (atomic_load(&core->batch[seq & 1].bytes) == 0)
+		seq--;
+	cairn_rwlock_unlock(&core->gate);
+	return cairn_writer_wait(core, seq, sync);
+}
+
 static bool lease_is_short(struct cairn_core *core)
 {
 	for (int i = 0; i < CAIRN_SEQUENCE_COUNT; i++)

@@ -504,11 +504,23 @@ static bool may_ask_stats(fuse_req_t req)
 	return uid == 0 || uid == session_of(req)->mounter_uid;
 }
 
+static void reply_commit(fuse_req_t req)
+{
+	int r;
+
+	r = cairn_core_settle(core_of(req), false);
+	if (r < 0)
+		reply_result(req, r);
+	else
+		fuse_reply_ioctl(req, 0, NULL, 0);
+}
+
 static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, _unused_ void *arg,
 		     _unused_ struct fuse_file_info *fi, unsigned int flags, const void *in_buf,
 		     size_t in_size, size_t out_size)
 {
-	bool known = cmd == CAIRN_IOC_INFO || cmd == CAIRN_IOC_STATS || cmd == CAIRN_IOC_SPREAD;
+	bool known = cmd == CAIRN_IOC_INFO || cmd == CAIRN_IOC_STATS || cmd == CAIRN_IOC_SPREAD ||
+		     cmd == CAIRN_IOC_COMMIT;
 
 	/* The kernel goes by the sizes in `cmd`, unless somebody else speaks through it. */
 	if (ino != FUSE_ROOT_ID || !known || flags & FUSE_IOCTL_UNRESTRICTED ||
@@ -516,6 +528,8 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, _unused_ 
 		reply_result(req, -ENOTTY);
 	else if (cmd == CAIRN_IOC_INFO)
 		reply_info(req);
+	else if (cmd == CAIRN_IOC_COMMIT)
+		reply_commit(req);
 	else if (!may_ask_stats(req))
 		reply_result(req, -EACCES);
 	else if (cmd == CAIRN_IOC_STATS)

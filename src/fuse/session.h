@@ -57,3 +57,8 @@ struct cairn_ioc_info {
 	char workspace[1024]; /* absolute path of the database, NUL-terminated */
 };
 #define CAIRN_IOC_INFO _IOR('c', 1, struct cairn_ioc_info)
+
+/* Another one on the root directory: returns when all that was changed before it is committed, so
+ * that a reader of the database sees it. What the kernel has gathered (writeback_cache, mmap(2))
+ * must have been handed over with syncfs(2) before. */
+#define CAIRN_IOC_COMMIT _IO('c', 4)

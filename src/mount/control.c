@@ -66,6 +66,11 @@ static int ask_stats(int fd, void *ret)
 	return r == -ENOTTY ? -EPROTO : r;
 }
 
+static int ask_commit(int fd, _unused_ void *ret)
+{
+	return syncfs(fd) < 0 || ioctl(fd, CAIRN_IOC_COMMIT) < 0 ? -errno : 0;
+}
+
 /* Becomes the user who mounted, for good. Other than by chance of options, the kernel lets nobody
  * else into a FUSE mount, root neither; fuse_allow_current_process() compares all of these. */
 static int become_mounter(const char *directory)
@@ -126,10 +131,10 @@ static void ask_in_child(const char *directory, question_fn question, void *answ
 	_exit(0);
 }
 
-static int read_result(int fd, int *ret)
+static int read_result(int fd, int timeout_ms, int *ret)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	uint64_t end = cairn_mono_ns() + (uint64_t)ANSWER_WAIT_MS * 1000000U;
+	uint64_t end = cairn_mono_ns() + (uint64_t)timeout_ms * 1000000U;
 	int r;
 
 	do {
@@ -144,7 +149,7 @@ static int read_result(int fd, int *ret)
 
 /* A request that a daemon has taken and does not answer blocks its caller beyond every signal, so a
  * child does the asking and is left behind if need be. */
-static int ask_with(const char *directory, question_fn question, void *answer)
+static int ask_with(const char *directory, question_fn question, void *answer, int timeout_ms)
 {
 	_cleanup_(cairn_closep) int read_end = -1, write_end = -1;
 	int r, result = 0, ends[2];
@@ -161,7 +166,7 @@ static int ask_with(const char *directory, question_fn question, void *answer)
 		ask_in_child(directory, question, answer, write_end);
 	close(TAKE_FD(write_end));
 
-	r = read_result(read_end, &result);
+	r = read_result(read_end, timeout_ms, &result);
 	if (r < 0)
 		kill(child, SIGKILL);
 	/* Once it has answered wait for its end, or its open directory keeps the mount busy. */
@@ -179,7 +184,7 @@ static int ask(const char *directory, question_fn question, void *ret, size_t si
 
 	if (answer == MAP_FAILED)
 		return -errno;
-	r = ask_with(directory, question, answer);
+	r = ask_with(directory, question, answer, ANSWER_WAIT_MS);
 	if (r == 0)
 		memcpy(ret, answer, size);
 	munmap(answer, size);
@@ -194,4 +199,9 @@ int cairn_control_info(const char *directory, struct cairn_ioc_info *ret)
 int cairn_control_stats(const char *directory, struct cairn_mount_stats *ret)
 {
 	return ask(directory, ask_stats, ret, sizeof(*ret));
+}
+
+int cairn_control_commit(const char *directory, int timeout_ms)
+{
+	return ask_with(directory, ask_commit, NULL, timeout_ms);
 }

@@ -203,17 +203,17 @@ static int sync_dir(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Moves the draft to a name that must be free. link(2) serves file systems that cannot rename
- * without replacing. */
-static int move_to_free_name(const struct cairn_draft *draft)
+/* Moves a file to a name that must be free. link(2) serves file systems that cannot rename without
+ * replacing. */
+static int move_to_free_name(const char *from, const char *to)
 {
-	if (renameat2(AT_FDCWD, draft->temp, AT_FDCWD, draft->target, RENAME_NOREPLACE) == 0)
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
-	if (link(draft->temp, draft->target) < 0)
+	if (link(from, to) < 0)
 		return -errno;
-	unlink(draft->temp);
+	unlink(from);
 	return 0;
 }
 
@@ -228,7 +228,7 @@ int cairn_draft_place(struct cairn_draft *draft, bool force, struct cairn_error 
 		unlink_beside(draft->target);
 		r = rename(draft->temp, draft->target) < 0 ? -errno : 0;
 	} else {
-		r = move_to_free_name(draft);
+		r = move_to_free_name(draft->temp, draft->target);
 	}
 	if (r == -EEXIST)
 		return cairn_error_set(err, r,
@@ -238,6 +238,105 @@ int cairn_draft_place(struct cairn_draft *draft, bool force, struct cairn_error 
 	if (r < 0)
 		return cairn_draft_failed(draft, r, err);
 	draft->temp[0] = '\0';
+	r = sync_dir(draft->dir);
+	return r < 0 ? cairn_draft_failed(draft, r, err) : 0;
+}
+
+/* How many names are tried for what is kept. */
+#define KEPT_MAX 1000
+
+/* Moves a file and what SQLite had not finished with it. */
+static int move_all(const char *from, const char *to)
+{
+	char old[PATH_MAX + 16], new[PATH_MAX + 16];
+	int r;
+
+	r = move_to_free_name(from, to);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(suffixes); i++) {
+		snprintf(old, sizeof(old), "%s%s", from, suffixes[i]);
+		snprintf(new, sizeof(new), "%s%s", to, suffixes[i]);
+		if (rename(old, new) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	return r;
+}
+
+/* What lies beside the old file goes with it before a new one stands in its place: SQLite would
+ * play it back into that. */
+static int move_aside(const struct cairn_draft *draft, const char *kept)
+{
+	int r;
+
+	r = move_all(draft->target, kept);
+	if (r == -EEXIST)
+		return r;
+	if (r == 0)
+		r = move_to_free_name(draft->temp, draft->target);
+	if (r < 0)
+		move_all(kept, draft->target);
+	return r;
+}
+
+/* The draft takes the name for what is kept, which nobody knows yet, and the two files change
+ * places. */
+static int exchange(const struct cairn_draft *draft, const char *kept)
+{
+	int r;
+
+	r = move_to_free_name(draft->temp, kept);
+	if (r < 0)
+		return r;
+	if (renameat2(AT_FDCWD, kept, AT_FDCWD, draft->target, RENAME_EXCHANGE) == 0)
+		return 0;
+	r = -errno;
+	return rename(kept, draft->temp) < 0 ? -errno : r;
+}
+
+static bool has_leftovers(const struct cairn_draft *draft)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (cairn_probe_beside(draft->target, suffixes[i]) >= 0)
+			return true;
+	return false;
+}
+
+static int swap_with(const struct cairn_draft *draft, const char *kept)
+{
+	int r = -EINVAL;
+
+	if (!has_leftovers(draft))
+		r = exchange(draft, kept);
+	return r == -EINVAL || r == -ENOSYS ? move_aside(draft, kept) : r;
+}
+
+/* The `n`th name for what is kept. */
+static int kept_name(const struct cairn_draft *draft, const char *suffix, int n, char ret[PATH_MAX])
+{
+	char number[16] = "";
+	int len;
+
+	if (n > 1)
+		snprintf(number, sizeof(number), "-%d", n);
+	len = snprintf(ret, PATH_MAX, "%s.%s%s", draft->target, suffix, number);
+	return len < 0 || len >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+int cairn_draft_swap(struct cairn_draft *draft, const char *suffix, char ret_kept[PATH_MAX],
+		     struct cairn_error *err)
+{
+	char kept[PATH_MAX];
+	int r;
+
+	r = fsync(draft->fd) < 0 ? -errno : -EEXIST;
+	for (int n = 1; r == -EEXIST && n <= KEPT_MAX; n++) {
+		r = kept_name(draft, suffix, n, kept);
+		if (r == 0)
+			r = swap_with(draft, kept);
+	}
+	if (r < 0)
+		return cairn_draft_failed(draft, r, err);
+	draft->temp[0] = '\0';
+	strcpy(ret_kept, kept);
 	r = sync_dir(draft->dir);
 	return r < 0 ? cairn_draft_failed(draft, r, err) : 0;
 }

@@ -37,6 +37,13 @@ int cairn_draft_begin(struct cairn_draft *ret, const char *path, bool force, mod
  * SQLite had beside that. Either all of this happens or the place is as it was. */
 int cairn_draft_place(struct cairn_draft *draft, bool force, struct cairn_error *err);
 
+/* The same where something stands in the place, which is not lost: it and what SQLite had beside it
+ * get the name of the place, a '.' and `suffix`, and a number where that is taken. *ret_kept is the
+ * name. The place is never empty where the file system can exchange two files (renameat2(2)) and
+ * SQLite has left nothing beside the old one. */
+int cairn_draft_swap(struct cairn_draft *draft, const char *suffix, char ret_kept[PATH_MAX],
+		     struct cairn_error *err);
+
 /* Removes the draft unless it was placed. */
 void cairn_draft_done(struct cairn_draft *draft);
 

@@ -19,6 +19,8 @@
 #define PAUSE_MIN_NS 1000000L
 #define PAUSE_MAX_NS 200000000L
 
+#define VERSION_BITS 53
+
 struct cairn_kv {
 	bool read_only;
 	struct {
@@ -32,6 +34,7 @@ enum {
 	KV_VERSION,
 	KV_TABLE,
 	KV_GET,
+	KV_LOOK,
 	KV_LIST,
 	KV_SET,
 	KV_DELETE,
@@ -47,7 +50,9 @@ static const char *const kv_texts[KV_STATEMENTS] = {
 	[KV_TABLE] = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 "
 		     "AND name = 'kv_store' COLLATE NOCASE",
 	[KV_GET] = "SELECT value FROM kv_store WHERE key = ?1",
-	[KV_LIST] = "SELECT key, value FROM kv_store WHERE key >= ?1 ORDER BY key",
+	[KV_LOOK] = "SELECT key, value, created_at, updated_at FROM kv_store WHERE key = ?1",
+	[KV_LIST] = "SELECT key, value, created_at, updated_at FROM kv_store WHERE key >= ?1 "
+		    "ORDER BY key",
 	[KV_SET] = "INSERT INTO kv_store (key, value, created_at, updated_at) "
 		   "VALUES (?1, ?2, ?3, ?3) ON CONFLICT (key) DO UPDATE "
 		   "SET value = excluded.value, updated_at = excluded.updated_at",
@@ -212,40 +217,81 @@ int cairn_kv_get(struct cairn_kv *kv, const char *key, char **ret, size_t *ret_s
 	return get(&kv->read.sql, key, ret, ret_size);
 }
 
+void cairn_kv_pair_done(struct cairn_kv_pair *pair)
+{
+	free(TAKE_PTR(pair->key));
+	free(TAKE_PTR(pair->value));
+}
+
+/* The columns key, value, created_at, updated_at. */
+static int copy_pair(struct cairn_query *q, struct cairn_kv_pair *ret)
+{
+	_cleanup_(cairn_kv_pair_done) struct cairn_kv_pair pair = {
+		.created_at = sqlite3_column_int64(q->stmt, 2),
+		.updated_at = sqlite3_column_int64(q->stmt, 3),
+	};
+	int r;
+
+	r = copy_text(q, 0, &pair.key, NULL);
+	if (r == 0)
+		r = copy_text(q, 1, &pair.value, &pair.size);
+	if (r < 0)
+		return r;
+	*ret = pair;
+	pair.key = pair.value = NULL;
+	return 0;
+}
+
+static int look(struct cairn_sql *sql, const char *key, struct cairn_kv_pair *ret)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	cairn_query_begin(&q, sql, KV_LOOK);
+	cairn_query_text(&q, key, strlen(key));
+	r = cairn_query_step(&q);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	return copy_pair(&q, ret);
+}
+
+int cairn_kv_look(struct cairn_kv *kv, const char *key, struct cairn_kv_pair *ret)
+{
+	_cleanup_(unlockp) pthread_mutex_t *lock = &kv->read.lock;
+	int r;
+
+	pthread_mutex_lock(lock);
+	r = find_table(&kv->read.sql, &kv->read.has_table);
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	return look(&kv->read.sql, key, ret);
+}
+
 void cairn_kv_list_done(struct cairn_kv_list *list)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		free(list->pairs[i].key);
-		free(list->pairs[i].value);
-	}
+	for (size_t i = 0; i < list->count; i++)
+		cairn_kv_pair_done(&list->pairs[i]);
 	free(list->pairs);
 	*list = (struct cairn_kv_list){ 0 };
 }
 
 static int add_pair(struct cairn_kv_list *list, struct cairn_query *q)
 {
-	struct cairn_kv_pair pair = { 0 };
 	int r;
 
 	if (list->count == list->capacity) {
 		size_t capacity = list->capacity ? 2 * list->capacity : 32;
-		void *pairs = reallocarray(list->pairs, capacity, sizeof(pair));
+		void *pairs = reallocarray(list->pairs, capacity, sizeof(*list->pairs));
 
 		if (!pairs)
 			return -ENOMEM;
 		list->pairs = pairs;
 		list->capacity = capacity;
 	}
-	r = copy_text(q, 0, &pair.key, NULL);
-	if (r < 0)
-		return r;
-	r = copy_text(q, 1, &pair.value, NULL);
-	if (r < 0) {
-		free(pair.key);
-		return r;
-	}
-	list->pairs[list->count++] = pair;
-	return 0;
+	r = copy_pair(q, &list->pairs[list->count]);
+	if (r == 0)
+		list->count++;
+	return r;
 }
 
 /* The keys with a prefix stand together in the order of the index, from the prefix itself on. */
@@ -338,7 +384,48 @@ struct change {
 	const char *key, *expected, *value;
 	int64_t number; /* in: what to add; out: the sum */
 	bool matched;
+	const uint64_t *if_version; /* NULL: whatever it is */
+	uint64_t version;           /* out: of the key */
 };
+
+/* FNV-1a, www.isthe.com/chongo/tech/comp/fnv; the upper bits are folded in. */
+uint64_t cairn_kv_version_of(const char *value, size_t size)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < size; i++) {
+		hash ^= (unsigned char)value[i];
+		hash *= UINT64_C(1099511628211);
+	}
+	hash = (hash >> VERSION_BITS) ^ (hash & ((UINT64_C(1) << VERSION_BITS) - 1));
+	return MAX(hash, UINT64_C(1));
+}
+
+static int find_version(struct cairn_sql *sql, const char *key, uint64_t *ret)
+{
+	_cleanup_(cairn_freep) char *value = NULL;
+	size_t size;
+	int r;
+
+	r = get(sql, key, &value, &size);
+	if (r == 0)
+		*ret = cairn_kv_version_of(value, size);
+	else if (r == -ENOENT)
+		*ret = 0;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int check_version(struct cairn_sql *sql, struct change *change)
+{
+	int r;
+
+	if (!change->if_version)
+		return 0;
+	r = find_version(sql, change->key, &change->version);
+	if (r < 0)
+		return r;
+	return change->version == *change->if_version ? 0 : -ESTALE;
+}
 
 static int attempt(struct cairn_kv *kv, struct change *change)
 {
@@ -350,6 +437,8 @@ static int attempt(struct cairn_kv *kv, struct change *change)
 	if (r < 0)
 		return r;
 	r = make_table(sql, &kv->write.has_table);
+	if (r == 0)
+		r = check_version(sql, change);
 	if (r == 0)
 		r = change->run(sql, change);
 	if (r == 0)
@@ -392,28 +481,55 @@ static int run_change(struct cairn_kv *kv, struct change *change)
 	return r;
 }
 
+/* The same, and tells the version that the key has afterwards. */
+static int run_change_if(struct cairn_kv *kv, struct change *change, const uint64_t *if_version,
+			 uint64_t *ret_version)
+{
+	int r;
+
+	change->if_version = if_version;
+	r = run_change(kv, change);
+	if (ret_version && (r == 0 || r == -ESTALE))
+		*ret_version = change->version;
+	return r;
+}
+
 static int run_set(struct cairn_sql *sql, struct change *change)
 {
+	change->version = cairn_kv_version_of(change->value, strlen(change->value));
 	return put(sql, change->key, change->value);
+}
+
+int cairn_kv_set_if(struct cairn_kv *kv, const char *key, const char *value,
+		    const uint64_t *if_version, uint64_t *ret_version)
+{
+	struct change change = { .run = run_set, .key = key, .value = value };
+
+	return run_change_if(kv, &change, if_version, ret_version);
 }
 
 int cairn_kv_set(struct cairn_kv *kv, const char *key, const char *value)
 {
-	struct change change = { .run = run_set, .key = key, .value = value };
-
-	return run_change(kv, &change);
+	return cairn_kv_set_if(kv, key, value, NULL, NULL);
 }
 
 static int run_delete(struct cairn_sql *sql, struct change *change)
 {
+	change->version = 0;
 	return drop(sql, change->key);
+}
+
+int cairn_kv_delete_if(struct cairn_kv *kv, const char *key, const uint64_t *if_version,
+		       uint64_t *ret_version)
+{
+	struct change change = { .run = run_delete, .key = key };
+
+	return run_change_if(kv, &change, if_version, ret_version);
 }
 
 int cairn_kv_delete(struct cairn_kv *kv, const char *key)
 {
-	struct change change = { .run = run_delete, .key = key };
-
-	return run_change(kv, &change);
+	return cairn_kv_delete_if(kv, key, NULL, NULL);
 }
 
 /* A decimal number and nothing else. */
@@ -450,18 +566,25 @@ static int run_add(struct cairn_sql *sql, struct change *change)
 	if (__builtin_add_overflow(number, change->number, &change->number))
 		return -ERANGE;
 	snprintf(sum, sizeof(sum), "%" PRId64, change->number);
+	change->version = cairn_kv_version_of(sum, strlen(sum));
 	return put(sql, change->key, sum);
 }
 
-int cairn_kv_add(struct cairn_kv *kv, const char *key, int64_t delta, int64_t *ret)
+int cairn_kv_add_if(struct cairn_kv *kv, const char *key, int64_t delta, const uint64_t *if_version,
+		    int64_t *ret, uint64_t *ret_version)
 {
 	struct change change = { .run = run_add, .key = key, .number = delta };
 	int r;
 
-	r = run_change(kv, &change);
+	r = run_change_if(kv, &change, if_version, ret_version);
 	if (r == 0 && ret)
 		*ret = change.number;
 	return r;
+}
+
+int cairn_kv_add(struct cairn_kv *kv, const char *key, int64_t delta, int64_t *ret)
+{
+	return cairn_kv_add_if(kv, key, delta, NULL, ret, NULL);
 }
 
 static int run_swap(struct cairn_sql *sql, struct change *change)

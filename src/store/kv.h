@@ -25,7 +25,8 @@ int cairn_kv_open(struct cairn_store *store, unsigned int busy_timeout_ms, bool 
 		  struct cairn_kv **ret);
 void cairn_kv_close(struct cairn_kv *kv); /* NULL is allowed */
 
-/* A number that moves whenever a commit was made to the database, by anyone. */
+/* The version of the database: a number that moves whenever a commit was made to the database, by
+ * anyone. */
 int cairn_kv_version(struct cairn_kv *kv, int64_t *ret);
 
 /* The value as a new string; its length without the NUL. -ENOENT: no such key. */
@@ -34,16 +35,39 @@ int cairn_kv_set(struct cairn_kv *kv, const char *key, const char *value);
 /* -ENOENT: no such key. */
 int cairn_kv_delete(struct cairn_kv *kv, const char *key);
 
+struct cairn_kv_pair {
+	char *key, *value;
+	size_t size;                    /* bytes of the value */
+	int64_t created_at, updated_at; /* seconds since 1970; 0: not known */
+};
+
+/* The same as cairn_kv_get(), with what else is in the row. Free it with cairn_kv_pair_done(). */
+int cairn_kv_look(struct cairn_kv *kv, const char *key, struct cairn_kv_pair *ret);
+void cairn_kv_pair_done(struct cairn_kv_pair *pair);
+
 /* The keys that begin with `prefix`, in the order of their bytes, at one moment. Free it with
  * cairn_kv_list_done(). */
 struct cairn_kv_list {
-	struct cairn_kv_pair {
-		char *key, *value;
-	} * pairs;
+	struct cairn_kv_pair *pairs;
 	size_t count, capacity;
 };
 int cairn_kv_list(struct cairn_kv *kv, const char *prefix, struct cairn_kv_list *ret);
 void cairn_kv_list_done(struct cairn_kv_list *list);
+
+/* The version of a value: a number made from its bytes, so that equal versions mean equal values,
+ * whoever wrote them and with what program (for certain up to chance: it has 53 bits, which is what
+ * every reader of JSON can take). 0 is no value's; it stands for "no such key". */
+uint64_t cairn_kv_version_of(const char *value, size_t size);
+
+/* Changes with a condition. Where `if_version` is not NULL, the key must have that version, or
+ * nothing changes and the result is -ESTALE. *ret_version (may be NULL) is the version that the key
+ * has afterwards, also with -ESTALE. Otherwise as the functions without "_if". */
+int cairn_kv_set_if(struct cairn_kv *kv, const char *key, const char *value,
+		    const uint64_t *if_version, uint64_t *ret_version);
+int cairn_kv_delete_if(struct cairn_kv *kv, const char *key, const uint64_t *if_version,
+		       uint64_t *ret_version);
+int cairn_kv_add_if(struct cairn_kv *kv, const char *key, int64_t delta, const uint64_t *if_version,
+		    int64_t *ret, uint64_t *ret_version);
 
 /* Adds `delta` to the number in `key` (none: 0). -EINVAL: no whole number, -ERANGE. */
 int cairn_kv_add(struct cairn_kv *kv, const char *key, int64_t delta, int64_t *ret);

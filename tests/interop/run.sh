@@ -82,6 +82,32 @@ sdk_fills_unwritten_log() {
 	mount_reads "$1"
 }
 
+# kv_both_ways DB: what the one has set the other gets, as the same value.
+kv_both_ways() {
+	local db=$1
+
+	[ "$("$CAIRNFS_BIN" kv "$db" get a)" = 1 ]
+	[ "$("$CAIRNFS_BIN" kv "$db" get long | wc -c)" = 100000 ]
+	"$CAIRNFS_BIN" kv "$db" get object --json |
+		node -e 'require("assert").deepEqual(JSON.parse(require("fs").readFileSync(0)).value,
+			{ list: [1, "two", null], "ключ": "値" })'
+	"$CAIRNFS_BIN" kv "$db" set text "plain \"text\", 値"
+	"$CAIRNFS_BIN" kv "$db" set object '{"n": [1, true]}'
+	"$CAIRNFS_BIN" kv "$db" set digits 12 --string
+	"$CAIRNFS_BIN" kv "$db" incr count 41
+	"$CAIRNFS_BIN" kv "$db" incr count
+	peer state "$db" | grep -F '"key"' | LC_ALL=C sort | sed 's/vvv*/v/' >"$scratch/state.now"
+	LC_ALL=C sort >"$scratch/state.want" <<'END'
+{"key":"a","value":1}
+{"key":"count","value":42}
+{"key":"digits","value":"12"}
+{"key":"long","value":"v"}
+{"key":"object","value":{"n":[1,true]}}
+{"key":"text","value":"plain \"text\", 値"}
+END
+	same "$scratch/state.want" "$scratch/state.now"
+}
+
 sdk_edits() {
 	peer edit "$1"
 	peer tree "$1" | grep renamed-by-sdk >/dev/null
@@ -131,6 +157,10 @@ check "the mount adds files, the SDK reads them" mount_changes "$db" fill
 check "pairs and tool calls are kept" state_is_kept "$db"
 check "the SDK changes the mount's files" sdk_edits "$db"
 check "the mount reads the SDK's changes" mount_reads "$db"
+
+db="$scratch/kv.db"
+check "the SDK sets keys" sdk_fills "$db"
+check "keys and values both ways" kv_both_ways "$db"
 
 for options in "" "--chunk-size 4096" "--chunk-size 131072 --page-size 16384"; do
 	db="$scratch/cairnfs${options//[ -]/_}.db"

@@ -22,14 +22,22 @@ static struct {
 	int code; /* SQLITE_OK: none is to fail */
 	bool stays;
 	unsigned long fired;
+	struct {
+		enum fault_call call;
+		unsigned long countdown; /* 0: none */
+		void (*fn)(void *arg);
+		void *arg;
+	} meet;
 } shim = { .frozen = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* Counts a call: SQLITE_OK, or the result that it is to have. */
 static int enter(enum fault_call call)
 {
 	int rc = SQLITE_OK;
+	bool met;
 
 	pthread_mutex_lock(&shim.lock);
+	met = shim.meet.call == call && shim.meet.countdown > 0 && --shim.meet.countdown == 0;
 	if (shim.code && shim.call == call && (shim.countdown == 0 || --shim.countdown == 0)) {
 		rc = shim.code;
 		shim.fired++;
@@ -37,6 +45,8 @@ static int enter(enum fault_call call)
 			shim.code = SQLITE_OK;
 	}
 	pthread_mutex_unlock(&shim.lock);
+	if (met)
+		shim.meet.fn(shim.meet.arg);
 	return rc;
 }
 
@@ -143,6 +153,7 @@ static int file_shm_lock(sqlite3_file *file, int offset, int n, int flags)
 
 static void file_shm_barrier(sqlite3_file *file)
 {
+	enter(FAULT_SHM_BARRIER);
 	real_of(file)->pMethods->xShmBarrier(real_of(file));
 }
 
@@ -227,6 +238,16 @@ unsigned long fault_vfs_fired(void)
 	fired = shim.fired;
 	pthread_mutex_unlock(&shim.lock);
 	return fired;
+}
+
+void fault_vfs_meet(enum fault_call call, unsigned long n, void (*fn)(void *arg), void *arg)
+{
+	pthread_mutex_lock(&shim.lock);
+	shim.meet.call = call;
+	shim.meet.countdown = n;
+	shim.meet.fn = fn;
+	shim.meet.arg = arg;
+	pthread_mutex_unlock(&shim.lock);
 }
 
 void fault_vfs_freeze(void)

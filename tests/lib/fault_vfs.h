@@ -13,6 +13,7 @@ enum fault_call {
 	FAULT_FILE_SIZE,
 	FAULT_SHM_MAP,
 	FAULT_SHM_LOCK,
+	FAULT_SHM_BARRIER, /* cannot fail */
 	FAULT_OPEN,
 	FAULT_CALLS,
 };
@@ -25,6 +26,10 @@ void fault_vfs_fail(enum fault_call call, unsigned long n, int code, bool stays)
 void fault_vfs_clear(void);
 /* Calls that failed since the last fault_vfs_fail(). */
 unsigned long fault_vfs_fired(void);
+
+/* In the n-th such call from now, before it does anything, `fn` is called, once; it may use SQLite.
+ */
+void fault_vfs_meet(enum fault_call call, unsigned long n, void (*fn)(void *arg), void *arg);
 
 /* Between these two no file changes: whoever would change one waits. */
 void fault_vfs_freeze(void);

@@ -3,6 +3,7 @@
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -130,6 +131,7 @@ Test(draft, of_a_live_process_stays)
 	cr_assert_eq(pipe(ends), 0);
 	child = fork();
 	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		begin(false);
 		byte = 'x';
 		if (write(ends[1], &byte, 1) < 0)
