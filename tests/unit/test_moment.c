@@ -61,7 +61,7 @@ static void begin(void)
 /* Bytes of so many frames and what is before them. */
 static uint64_t frames(uint64_t n)
 {
-	return CAIRN_WAL_HEADER_SIZE + n * (4096U + CAIRN_WAL_FRAME_HEADER_SIZE);
+	return CAIRN_WAL_HEADER_SIZE + n * (CAIRN_DEFAULT_PAGE_SIZE + CAIRN_WAL_FRAME_HEADER_SIZE);
 }
 
 Test(moment, needs_the_wal_that_was_not_checkpointed)
