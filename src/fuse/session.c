@@ -41,6 +41,11 @@ static void trim_ops(struct cairn_session *session)
 		session->ops.lseek = NULL;
 }
 
+int cairn_fuse_version(void)
+{
+	return fuse_version();
+}
+
 static void free_args(struct fuse_args *args)
 {
 	fuse_opt_free_args(args);

@@ -35,6 +35,11 @@ struct cairn_mount_options {
 
 struct cairn_session;
 
+/* The version of libfuse in use: 314 for 3.14. It serves over io_uring from CAIRN_FUSE_IO_URING on.
+ */
+int cairn_fuse_version(void);
+#define CAIRN_FUSE_IO_URING 318
+
 /* Opens the workspace, mounts it on `dir` and returns before the first request is served. Nothing
  * is left behind on failure. `err` says what is wrong in words. Must be called after any fork. */
 int cairn_session_open(const char *workspace, const char *dir,

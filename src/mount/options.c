@@ -231,6 +231,23 @@ static int apply_kernel(struct cairn_options *options, const struct option *opti
 	return hand_on(options, option->name, value);
 }
 
+static int apply_io_uring(struct cairn_options *options, const struct option *option,
+			  const char *value, struct cairn_error *err)
+{
+	int version = cairn_fuse_version();
+	uint64_t depth;
+
+	if (version < CAIRN_FUSE_IO_URING)
+		return cairn_error_set(err, -EINVAL,
+				       "mount option %s needs libfuse %d.%d or newer, and this is "
+				       "%d.%d; leave it out",
+				       option->name, CAIRN_FUSE_IO_URING / 100,
+				       CAIRN_FUSE_IO_URING % 100, version / 100, version % 100);
+	if (value && cairn_number_parse(value, option->min, option->max, &depth) < 0)
+		return bad_value(option, value, err);
+	return hand_on(options, option->name, value);
+}
+
 static int apply_read_only(struct cairn_options *options, const struct option *option,
 			   const char *value, struct cairn_error *err)
 {
@@ -343,6 +360,11 @@ static const struct option option_table[] = {
 
 	OPTION("threads", "N", CACHE, apply_uint, "most requests served at a time (default: 256)",
 	       FIELD(mount.threads), .min = 1, .max = 1000),
+	OPTION("io_uring", NULL, CACHE, apply_io_uring,
+	       "talk to the kernel over io_uring, where it allows that (needs libfuse 3.18)"),
+	OPTION("io_uring_q_depth", "N", CACHE, apply_io_uring,
+	       "requests per processor that io_uring holds (default: libfuse's)", .min = 1,
+	       .max = 4096),
 	OPTION("writeback_cache", NULL, CACHE, apply_tristate,
 	       "the kernel collects small writes (default: off)", FIELD(mount.writeback_cache),
 	       .value = CAIRN_ON),

@@ -404,3 +404,15 @@ Test(number, sizes_are_written_for_people)
 	formats((1ULL << 30) - 1, "1023.9 MiB");
 	formats(UINT64_MAX, "15.9 EiB");
 }
+
+Test(options, io_uring_is_for_a_libfuse_that_has_it)
+{
+	if (cairn_fuse_version() < CAIRN_FUSE_IO_URING) {
+		refused("io_uring", "libfuse 3.18");
+		refused("io_uring_q_depth=8", "libfuse 3.18");
+		return;
+	}
+	parse("io_uring,io_uring_q_depth=8");
+	cr_expect(strstr(options.mount.fuse_options, "io_uring,io_uring_q_depth=8"));
+	refused("io_uring_q_depth=0", "io_uring_q_depth");
+}
