@@ -21,8 +21,10 @@ void cairn_negotiate(struct cairn_session *session, struct fuse_conn_info *conn)
 	turn_on(conn, FUSE_CAP_EXPLICIT_INVAL_DATA);
 
 	turn_on(conn, FUSE_CAP_PARALLEL_DIROPS);
+	/* Always, not only for the first part of a directory: whoever lists one looks at its files
+	 * next, and what has not come with the listing is a LOOKUP each. */
 	turn_on(conn, FUSE_CAP_READDIRPLUS);
-	turn_on(conn, FUSE_CAP_READDIRPLUS_AUTO);
+	conn->want &= ~(unsigned int)FUSE_CAP_READDIRPLUS_AUTO;
 	turn_on(conn, FUSE_CAP_ASYNC_DIO);
 	turn_on(conn, FUSE_CAP_IOCTL_DIR);
 	turn_on(conn, FUSE_CAP_HANDLE_KILLPRIV);

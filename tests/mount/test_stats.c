@@ -99,6 +99,43 @@ static int make_directories(int n)
 	return 0;
 }
 
+enum { MANY = 1500 };
+
+static int make_files(int n)
+{
+	char name[16];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		if (put_text(name, "x") < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Reads the whole directory first and looks at its files then, as find(1) does. */
+static int list_and_stat(int n)
+{
+	struct stat st;
+	char name[16];
+
+	if (count_entries(".") != n)
+		return -1;
+	for (int i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "f%d", i);
+		if (lstat(name, &st) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+Test(stats, what_was_listed_is_looked_at_without_a_request)
+{
+	must(make_files(MANY));
+	fx_remount();
+	adds_requests("lookup", 0, list_and_stat(MANY));
+}
+
 Test(stats, each_request_is_counted_once)
 {
 	adds_requests("mkdir", 10, make_directories(10));
