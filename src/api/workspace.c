@@ -93,6 +93,8 @@ static int open_parts(struct cairnfs *ws, const char *path, const struct cairnfs
 	struct cairn_core_options core_options = CAIRN_CORE_OPTIONS_DEFAULT;
 	struct cairn_store_options store_options = {
 		.read_only = ws->read_only,
+		.yield_checkpoints = true,
+		.wal_limit = core_options.wal_limit,
 		.busy_timeout_ms = options->busy_timeout_ms,
 		.log = log,
 	};

@@ -106,6 +106,7 @@ static int open_workspace(struct run *run, bool read_only)
 	_cleanup_(cairn_freep) char *path = NULL;
 	struct cairn_store_options options = {
 		.read_only = read_only,
+		.yield_checkpoints = true,
 		.busy_timeout_ms = BUSY_TIMEOUT_MS,
 	};
 	int r;

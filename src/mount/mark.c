@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "mount/json.h"
+#include "store/store.h"
 #include "util/filelock.h"
 #include "util/macro.h"
 
@@ -19,7 +20,7 @@ struct cairn_mark {
 	char *started;
 };
 
-static const struct cairn_filerange whole;
+static const struct cairn_filerange whole, without_writing = { 0, CAIRN_MARK_WRITE_BYTE };
 
 enum {
 	/* How long a taker waits for a holder that has the lock but has not said who it is: it is
@@ -83,7 +84,7 @@ static int mark_path(const char *workspace, char **ret_path, char **ret_real)
 
 	if (!real)
 		return -errno;
-	if (asprintf(&path, "%s-mount", real) < 0)
+	if (asprintf(&path, "%s" CAIRN_MARK_SUFFIX, real) < 0)
 		return -ENOMEM;
 	*ret_path = path;
 	*ret_real = TAKE_PTR(real);
@@ -256,7 +257,7 @@ static bool is_refusal(int r)
 }
 
 /* One attempt: 0 with the lock, -EAGAIN while someone else has it or the file changed under us. */
-static int try_take(struct cairn_mark *mark)
+static int try_take(struct cairn_mark *mark, bool read_only)
 {
 	_cleanup_(cairn_closep) int fd = -1;
 	int r;
@@ -270,7 +271,7 @@ static int try_take(struct cairn_mark *mark)
 		r = remove_leftover(mark->path);
 		return r == 0 || r == -EAGAIN ? -EAGAIN : reason;
 	}
-	r = cairn_filelock_set(fd, whole, F_WRLCK);
+	r = cairn_filelock_set(fd, read_only ? without_writing : whole, F_WRLCK);
 	if (r < 0)
 		return r;
 	if (!is_current(mark->path, fd))
@@ -307,7 +308,7 @@ int cairn_mark_take(const char *workspace, const char *directory, bool read_only
 		return cairn_error_set(err, r, "%s: %s", workspace, strerror(-r));
 
 	for (int i = 0;; i++) {
-		r = try_take(mark);
+		r = try_take(mark, read_only);
 		if (r == 0)
 			break;
 		if (read_only && is_refusal(r)) {

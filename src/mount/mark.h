@@ -3,7 +3,9 @@
  * It keeps two daemons from serving one workspace and tells a person who does. What counts is the
  * write lock on the file (an open file description lock, fcntl(2)), held as long as the daemon
  * lives and gone with it however it ends; a file without the lock is left over and blocks nobody.
- * Testing such a lock does not take it, so that a reader never gets in the way of a mount.
+ * Testing such a lock does not take it, so that a reader never gets in the way of a mount. A
+ * read-only holder locks one byte less (store.h), by which others know that it makes no
+ * checkpoints.
  *
  * The file holds JSON: {"pid", "directory", "workspace", "started"}, and "error" where a daemon
  * left its last words. Its name is derived from the real path of the database, so that all

@@ -22,7 +22,7 @@
 #define VERSION_BITS 53
 
 struct cairn_kv {
-	bool read_only;
+	struct sqlite_store *store;
 	struct {
 		pthread_mutex_t lock; /* guards the rest of it */
 		struct cairn_sql sql;
@@ -73,13 +73,12 @@ static void unlockp(pthread_mutex_t **lock)
 	pthread_mutex_unlock(*lock);
 }
 
-static int open_read(struct cairn_kv *kv, const struct sqlite_store *store,
-		     struct cairn_sql_target target)
+static int open_read(struct cairn_kv *kv, struct cairn_sql_target target)
 {
 	int r;
 
 	target.read_only = true;
-	r = cairn_sql_open(&kv->read.sql, &target, store->log);
+	r = cairn_sql_open(&kv->read.sql, &target, kv->store->log);
 	if (r < 0)
 		return r;
 	kv->read.sql.busy_rounds = READ_ROUNDS;
@@ -89,13 +88,20 @@ static int open_read(struct cairn_kv *kv, const struct sqlite_store *store,
 	return cairn_sql_use(&kv->read.sql, kv_texts, KV_STATEMENTS);
 }
 
-static int open_write(struct cairn_kv *kv, const struct sqlite_store *store,
-		      struct cairn_sql_target target, bool sync)
+static int after_commit(void *arg, sqlite3 *db, const char *schema, int frames)
+{
+	struct sqlite_store *store = arg;
+
+	store->wal_size = cairn_sqlite_wal_bytes(store, (uint32_t)MAX(frames, 0));
+	return SQLITE_OK;
+}
+
+static int open_write(struct cairn_kv *kv, struct cairn_sql_target target, bool sync)
 {
 	struct cairn_sql *sql = &kv->write.sql;
 	int r;
 
-	r = cairn_sql_open(sql, &target, store->log);
+	r = cairn_sql_open(sql, &target, kv->store->log);
 	if (r < 0)
 		return r;
 	r = cairn_sql_configure(sql, CACHE_KIB, false);
@@ -104,13 +110,14 @@ static int open_write(struct cairn_kv *kv, const struct sqlite_store *store,
 	r = cairn_sql_exec(sql, sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 	if (r < 0)
 		return r;
+	sqlite3_wal_hook(sql->db, after_commit, kv->store);
 	return cairn_sql_use(sql, kv_texts, KV_STATEMENTS);
 }
 
 int cairn_kv_open(struct cairn_store *base, unsigned int busy_timeout_ms, bool sync,
 		  struct cairn_kv **ret)
 {
-	const struct sqlite_store *store = CONTAINER_OF(base, struct sqlite_store, base);
+	struct sqlite_store *store = CONTAINER_OF(base, struct sqlite_store, base);
 	struct cairn_sql_target target = store->target;
 	struct cairn_kv *kv = calloc(1, sizeof(*kv));
 	int r;
@@ -119,11 +126,11 @@ int cairn_kv_open(struct cairn_store *base, unsigned int busy_timeout_ms, bool s
 		return -ENOMEM;
 	pthread_mutex_init(&kv->read.lock, NULL);
 	pthread_mutex_init(&kv->write.lock, NULL);
-	kv->read_only = base->read_only;
+	kv->store = store;
 	target.busy_timeout_ms = busy_timeout_ms;
-	r = open_read(kv, store, target);
-	if (r == 0 && !kv->read_only)
-		r = open_write(kv, store, target, sync);
+	r = open_read(kv, target);
+	if (r == 0 && !base->read_only)
+		r = open_write(kv, target, sync);
 	if (r < 0) {
 		cairn_kv_close(kv);
 		return r;
@@ -433,6 +440,8 @@ static int attempt(struct cairn_kv *kv, struct change *change)
 	bool had_table = kv->write.has_table;
 	int r;
 
+	if (kv->store->wal_limit && kv->store->wal_size >= kv->store->wal_limit)
+		return -EAGAIN;
 	r = run_plain(sql, KV_BEGIN);
 	if (r < 0)
 		return r;
@@ -467,7 +476,7 @@ static int run_change(struct cairn_kv *kv, struct change *change)
 	int r;
 
 	pthread_mutex_lock(lock);
-	if (kv->read_only)
+	if (kv->store->base.read_only)
 		return -EROFS;
 	for (;;) {
 		once = *change;

@@ -1,9 +1,10 @@
 /* The key-value store of a workspace: AgentFS's table kv_store.
  *
  * It stands beside the core, on two connections of its own, so that a read never waits for a
- * write. Each function is one transaction. Another process that holds the write lock is waited
- * for: the busy timeout, then again and again with pauses that grow, until CAIRN_KV_BUDGET_MS have
- * passed. Only then, and for nothing else, the answer is -EAGAIN.
+ * write. Each function is one transaction. Another process that holds the write lock, or a
+ * reader that keeps the write-ahead log at its limit, is waited for: the busy timeout, then again
+ * and again with pauses that grow, until CAIRN_KV_BUDGET_MS have passed. Only then, and for nothing
+ * else, the answer is -EAGAIN.
  *
  * Every function may be called from any thread. Keys and values are NUL-terminated; whoever calls
  * has checked that they are UTF-8. */
@@ -19,8 +20,8 @@
 
 struct cairn_kv;
 
-/* `store` must be the SQLite store, and outlive this. With `sync`, a change is on the disk when
- * its function returns. */
+/* `store` must be the SQLite store, and outlive this; its writer makes the checkpoints. With
+ * `sync`, a change is on the disk when its function returns. */
 int cairn_kv_open(struct cairn_store *store, unsigned int busy_timeout_ms, bool sync,
 		  struct cairn_kv **ret);
 void cairn_kv_close(struct cairn_kv *kv); /* NULL is allowed */

@@ -8,6 +8,9 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
+#include "store/store.h"
+#include "util/filelock.h"
+
 /* The header of an SQLite file: https://www.sqlite.org/fileformat.html#the_database_header */
 #define HEADER_SIZE        100
 #define HEADER_MAGIC       "SQLite format 3" /* 16 bytes with the NUL */
@@ -152,6 +155,18 @@ int cairn_probe_header(struct cairn_sql *sql, const char *path, bool *ret_auto_v
 				       path);
 	*ret_auto_vacuum = memcmp(header + HEADER_AUTO_VACUUM, "\0\0\0", 4) != 0;
 	return 0;
+}
+
+bool cairn_probe_is_marked(const char *real_path)
+{
+	static const struct cairn_filerange byte = { CAIRN_MARK_WRITE_BYTE, 1 };
+	_cleanup_(cairn_closep) int fd = -1;
+	char path[PATH_MAX + 16];
+	bool held = false;
+
+	snprintf(path, sizeof(path), "%s" CAIRN_MARK_SUFFIX, real_path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd >= 0 && cairn_filelock_held(fd, byte, &held) == 0 && held;
 }
 
 /* In the child: only calls that are safe after a fork in a process with threads. */

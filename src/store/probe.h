@@ -33,6 +33,9 @@ int cairn_probe_path(const char *path, bool writable, struct cairn_probe *ret,
 int cairn_probe_header(struct cairn_sql *sql, const char *path, bool *ret_auto_vacuum,
 		       struct cairn_error *err);
 
+/* Whether another process holds the mark of the workspace (store.h) for writing. */
+bool cairn_probe_is_marked(const char *real_path);
+
 /* The process with a write lock on the file, 0 if none is found. */
 pid_t cairn_probe_lock_holder(const char *path);
 

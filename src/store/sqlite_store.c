@@ -68,6 +68,13 @@ static const struct cairn_store_ops sqlite_ops = {
 	.close = store_close,
 };
 
+/* Whether the last connection to close may checkpoint. While a file is only being looked at, a
+ * WAL that lies beside it stays as it is. */
+static void set_checkpoint_on_close(struct sqlite_store *store, bool on)
+{
+	sqlite3_db_config(store->sql.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !on, NULL);
+}
+
 /* Even reading a WAL database makes a -wal and a -shm, and a connection that may not write leaves
  * them behind. One that may write takes them away when it is the last to close; with an empty
  * WAL it has nothing else to do. */
@@ -94,6 +101,8 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 	if (!s)
 		return;
 	if (s->sql.db) {
+		if (cairn_sqlite_must_yield(s))
+			set_checkpoint_on_close(s, false);
 		cairn_sql_close(&s->guard);
 		cairn_sql_unshare(&s->branch);
 		cairn_sql_close(&s->sql);
@@ -104,13 +113,6 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 	cairn_stats_destroy(&s->stats);
 	free(s);
 	*store = NULL;
-}
-
-/* Whether the last connection to close may checkpoint. While a file is only being looked at, a
- * WAL that lies beside it stays as it is. */
-static void set_checkpoint_on_close(struct sqlite_store *store, bool on)
-{
-	sqlite3_db_config(store->sql.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !on, NULL);
 }
 
 static int set_wal_mode(struct cairn_sql *sql, const char *path, struct cairn_error *err)
@@ -339,6 +341,8 @@ int cairn_sqlite_open(const char *path, const struct cairn_store_options *option
 		return cairn_error_set(err, -ENOMEM, "cannot open '%s': out of memory", path);
 	store->base.ops = &sqlite_ops;
 	store->log = options->log;
+	store->yield_checkpoints = options->yield_checkpoints;
+	store->wal_limit = options->wal_limit;
 	r = cairn_stats_init(&store->stats, &cairn_sql_stats_names);
 	if (r == 0)
 		r = open_file(store, path, options, err);

@@ -45,8 +45,10 @@ struct sqlite_store {
 	struct cairn_sql_target target;
 	struct cairn_schema schema; /* fixed after opening, readers look at it */
 	struct cairn_probe probe;   /* as found before opening */
+	bool yield_checkpoints;     /* see struct cairn_store_options */
+	uint64_t wal_limit;         /* the same */
 	uint64_t page_size;         /* bytes */
-	_Atomic uint64_t wal_size;  /* bytes; set by the writer's thread */
+	_Atomic uint64_t wal_size;  /* bytes; set by the writer's thread and by keys */
 	bool sync_failed;           /* the last sync(); the writer's thread only */
 	atomic_ulong
 		generation; /* moves when the state that readers keep is no longer the newest */
@@ -148,6 +150,8 @@ void cairn_sqlite_change_begin(struct cairn_query *q, struct cairn_sql *sql,
 			       unsigned int statement);
 
 /* sqlite_wal.c */
+/* Whether checkpoints are another process's to make. */
+bool cairn_sqlite_must_yield(const struct sqlite_store *store);
 int cairn_sqlite_guard_open(struct sqlite_store *store);
 int cairn_sqlite_sync(struct cairn_store *base);
 int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how);

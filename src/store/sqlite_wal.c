@@ -19,6 +19,12 @@
 #define READ_LOCK_FIRST 4
 #define READ_LOCKS      4
 
+/* Where the header of the WAL index has the number of frames and how many of them are copied, in
+ * words of 32 bits; and the size of the block it lies in (the same document). */
+#define INDEX_FRAMES 4
+#define INDEX_COPIED 24
+#define INDEX_BLOCK  32768
+
 /* How long the write lock is waited for: a program that takes it again and again must not keep a
  * checkpoint from ever being made. */
 #define GUARD_WAIT_MS 100U
@@ -93,15 +99,26 @@ static int copy_home(struct sqlite_store *store, bool *ret_all)
 	return 0;
 }
 
-/* Whether no connection reads from the WAL: when all of it is copied, the next commit starts it
- * over then. */
-static bool is_unread(struct sqlite_store *store)
+/* The database as the write connection has it open, which has the calls for the WAL index; or
+ * NULL. */
+static sqlite3_file *shared_file(struct sqlite_store *store)
 {
 	sqlite3_file *file = NULL;
 
 	if (sqlite3_file_control(store->sql.db, "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
 		    SQLITE_OK ||
 	    !file || !file->pMethods || file->pMethods->iVersion < 2)
+		return NULL;
+	return file;
+}
+
+/* Whether no connection reads from the WAL: when all of it is copied, the next commit starts it
+ * over then. */
+static bool is_unread(struct sqlite_store *store)
+{
+	sqlite3_file *file = shared_file(store);
+
+	if (!file)
 		return false;
 	if (file->pMethods->xShmLock(file, READ_LOCK_FIRST, READ_LOCKS,
 				     SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE) != SQLITE_OK)
@@ -109,6 +126,25 @@ static bool is_unread(struct sqlite_store *store)
 	file->pMethods->xShmLock(file, READ_LOCK_FIRST, READ_LOCKS,
 				 SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
 	return true;
+}
+
+/* Whether all of the WAL is copied, whoever did it. */
+static bool is_copied(struct sqlite_store *store)
+{
+	sqlite3_file *file = shared_file(store);
+	volatile void *index = NULL;
+	volatile uint32_t *words;
+
+	if (!file || file->pMethods->xShmMap(file, 0, INDEX_BLOCK, 0, &index) != SQLITE_OK ||
+	    !index)
+		return false;
+	words = index;
+	return words[INDEX_FRAMES] == words[INDEX_COPIED];
+}
+
+bool cairn_sqlite_must_yield(const struct sqlite_store *store)
+{
+	return store->yield_checkpoints && cairn_probe_is_marked(store->probe.real_path);
 }
 
 /* Readers of our own keep what they see until they are told to rest, also those that have begun
@@ -167,6 +203,12 @@ int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how)
 
 	if (base->read_only)
 		return -EROFS;
+	if (cairn_sqlite_must_yield(store)) {
+		rest_readers(store);
+		if (is_copied(store) && is_unread(store))
+			store->wal_size = 0;
+		return how == CAIRN_CHECKPOINT_RESTART && store->wal_size > 0 ? -EAGAIN : 0;
+	}
 	switch (how) {
 	case CAIRN_CHECKPOINT_ALL:
 		return checkpoint_all(store);

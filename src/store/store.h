@@ -219,8 +219,17 @@ struct cairn_store {
 #define CAIRN_COPY_WHOLE     (1U << 20)
 #define CAIRN_COPY_WHOLE_MAX (64U << 20)
 
+/* Whoever works with a workspace so that no other may, a mount above all, holds a write lock on the
+ * file of this name beside it (mount/mark.h), from byte 0 on; who writes, on this byte too. */
+#define CAIRN_MARK_SUFFIX     "-mount"
+#define CAIRN_MARK_WRITE_BYTE 1
+
 struct cairn_store_options {
 	bool read_only;
+	/* Make no checkpoint while another process holds the mark for writing: it makes them. For
+	 * whoever does not hold the mark. */
+	bool yield_checkpoints;
+	uint64_t wal_limit; /* bytes of the WAL at which changes of keys (kv.h) wait; 0: never */
 	unsigned int busy_timeout_ms; /* how long a call waits for a lock before it retries */
 	const struct cairn_log *log;  /* may be NULL; must outlive the store */
 	/* For cairn_store_open() (base/overlay.h). The strings are needed only during the call. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "mount/mark.h"
+#include "store/probe.h"
 #include "util/macro.h"
 
 #define NOBODY 65534
@@ -289,6 +290,24 @@ static void as_nobody(int (*check)(void))
 	waitpid(pid, &status, 0);
 	cr_expect(WIFEXITED(status));
 	cr_expect_eq(WEXITSTATUS(status), 0, "check number %d failed", WEXITSTATUS(status));
+}
+
+/* Others look at it before they make a checkpoint. */
+Test(mark, tells_whether_its_holder_writes)
+{
+	struct cairn_mark *mark = take("work.db", "/mnt");
+	struct cairn_mark_info info;
+
+	cr_expect(cairn_probe_is_marked("work.db"));
+	cairn_mark_release(mark, NULL);
+	cr_expect_not(cairn_probe_is_marked("work.db"));
+	cr_assert_eq(cairn_mark_take("work.db", "/mnt", true, &mark, &err), 0);
+	cr_expect_not(cairn_probe_is_marked("work.db"));
+	cr_assert_eq(cairn_mark_read("work.db", &info), 0);
+	cr_expect(info.live);
+	cairn_mark_info_done(&info);
+	cr_expect_eq(try_take("work.db"), -EBUSY);
+	cairn_mark_release(mark, NULL);
 }
 
 static int read_only_goes_without(void)

@@ -1,12 +1,15 @@
 /* The write-ahead log: its size, checkpoints, syncs. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/kv.h"
 #include "store/sqlite_store.h"
 #include "store_fixture.h"
+#include "util/filelock.h"
 
 TestSuite(store_wal, .init = sx_setup_open, .fini = sx_teardown);
 
@@ -183,6 +186,123 @@ Test(store_wal, commits_do_not_checkpoint_by_themselves)
 	cr_assert_eq(sx_size(sx.db), size);
 	cr_assert_gt(OPS->wal_size(sx.store), 100 * CAIRN_DEFAULT_CHUNK_SIZE);
 	free(data);
+}
+
+static void *set_key(void *arg)
+{
+	return (void *)(intptr_t)cairn_kv_set(arg, "k", "the last value");
+}
+
+/* Keys are written by a connection of their own, without the writer. */
+Test(store_wal, keys_wait_at_the_limit_and_do_not_fail)
+{
+	static char value[60000];
+	sqlite3 *reader = sx_connect();
+	struct cairn_kv *kv;
+	pthread_t thread;
+	uint64_t size;
+	void *r;
+
+	sx_close();
+	sx.options.wal_limit = 1 << 20;
+	sx_open(false);
+	cr_assert_eq(cairn_kv_open(sx.store, 100, false, &kv), 0);
+	sx_sql(reader, "BEGIN; SELECT COUNT(*) FROM fs_dentry");
+	for (int i = 0; OPS->wal_size(sx.store) < sx.options.wal_limit; i++) {
+		memset(value, 'a' + i % 26, sizeof(value) - 1);
+		cr_assert_eq(cairn_kv_set(kv, "k", value), 0);
+	}
+	size = OPS->wal_size(sx.store);
+	cr_assert_eq(size, (uint64_t)sx_size(sx_path("work.db-wal")));
+	cr_assert_eq(pthread_create(&thread, NULL, set_key, kv), 0);
+	usleep(50000); /* it may be slow, but not go on */
+	cr_expect_eq((uint64_t)sx_size(sx_path("work.db-wal")), size);
+	sqlite3_close(reader);
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_RESTART), 0);
+	pthread_join(thread, &r);
+	cr_expect_null(r);
+	cr_expect_lt(OPS->wal_size(sx.store), size);
+	cairn_kv_close(kv);
+	cr_expect_str_eq(sx_text("SELECT value FROM kv_store"), "the last value");
+}
+
+/* Holds the mark of the workspace, as a mount does. */
+static int hold_mark(struct cairn_filerange range)
+{
+	int fd = open(sx_path("work.db-mount"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(cairn_filelock_set(fd, range, F_WRLCK), 0);
+	return fd;
+}
+
+static void reopen_yielding(void)
+{
+	sx_close();
+	sx.options.yield_checkpoints = true;
+	sx_open(false);
+}
+
+Test(store_wal, checkpoints_are_left_to_who_holds_the_mark)
+{
+	static const struct cairn_filerange whole;
+	long size = sx_size(sx.db);
+	sqlite3 *mount;
+	uint64_t wal;
+	int mark;
+
+	reopen_yielding();
+	mark = hold_mark(whole);
+	for (unsigned int i = 0; i < 50; i++)
+		sx_commit(sx_put("a", 1 + i));
+	wal = OPS->wal_size(sx.store);
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_PASSIVE), 0);
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_ALL), 0);
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_RESTART), -EAGAIN);
+	cr_assert_eq(sx_size(sx.db), size);
+	cr_assert_eq(OPS->wal_size(sx.store), wal);
+
+	/* Who holds it makes one: then the log starts over. */
+	mount = sx_connect();
+	sx_sql(mount, "SELECT COUNT(*) FROM fs_dentry");
+	cr_assert_eq(sqlite3_wal_checkpoint_v2(mount, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL),
+		     SQLITE_OK);
+	sqlite3_close(mount);
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_RESTART), 0);
+	sx_commit(sx_put("b", 100));
+	cr_assert_lt(OPS->wal_size(sx.store), wal);
+
+	close(mark);
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_RESTART), 0);
+}
+
+Test(store_wal, the_last_to_close_leaves_the_log_to_who_holds_the_mark)
+{
+	static const struct cairn_filerange whole;
+	int mark;
+
+	reopen_yielding();
+	mark = hold_mark(whole);
+	sx_commit(sx_put("a", 1));
+	sx_close();
+	cr_assert_gt(sx_size(sx_path("work.db-wal")), 0);
+	close(mark);
+	reopen_yielding();
+	cr_assert(sx_has_entry("a"));
+	sx_close();
+	cr_assert_not(sx_exists("work.db-wal"));
+}
+
+Test(store_wal, a_mark_without_writing_leaves_checkpoints_to_others)
+{
+	static const struct cairn_filerange byte = { 0, CAIRN_MARK_WRITE_BYTE };
+	int mark;
+
+	reopen_yielding();
+	mark = hold_mark(byte);
+	sx_commit(sx_put("a", 1));
+	cr_assert_eq(OPS->checkpoint(sx.store, CAIRN_CHECKPOINT_RESTART), 0);
+	close(mark);
 }
 
 /* SQLite's own VFS, but the syncs of the -wal and of the database are counted and may fail, and
