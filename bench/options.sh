@@ -131,7 +131,7 @@ set_scale() {
 		ninja_targets=(bench/bench-timed)
 		size_big=$((4 << 20)) size_random=$((4 << 20)) count_random=64
 		count_small=120 count_shells=2 count_micro=20 count_sync=5 count_sqlite=5
-		files_few=100 count_growth=30 size_huge=$((8 << 20))
+		files_few=100 count_growth=20 size_huge=$((8 << 20))
 		limit=60
 		;;
 	*) die "unknown scale: $scale; it is full, quick or tiny" ;;

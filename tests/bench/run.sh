@@ -76,7 +76,7 @@ failing() {
 
 growing() {
 	"${bench[@]}" --growth 300
-	holds '.raw | length == 6 and all(.status == "ok")'
+	holds '.raw | length == 5 and all(.status == "ok")'
 	holds '.metrics | length > 20 and all(.results.cairnfs.median > 0)'
 	grep -q '<svg' "$scratch/out/growth.svg"
 	nothing_left
