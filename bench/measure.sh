@@ -140,6 +140,7 @@ round() {
 	done
 	for name in "${filesystems[@]}"; do
 		drop_fs "$name"
+		[ -z "$growth" ] || drop_fs "$(few_of "$name")"
 	done
 }
 

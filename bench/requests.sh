@@ -1,28 +1,68 @@
-# How many requests of which kind the kernel sends to a file system while a workload runs. The kernel's
-# trace events tell it, of any file system in user space; FORGET is not among them. Sourced, not run.
+# How many requests of which kind the kernel sends to a file system while a workload runs. cairnfs counts
+# them itself. Of other file systems the kernel's trace events tell, all but FORGET. Sourced, not run.
 # shellcheck shell=bash
 
-# A trace buffer of our own, which is large enough for the busiest workload; as root.
-prepare_requests() {
+# requests_so_far: lines of a kind and how many, since some moment.
+requests_so_far() {
+	if [ "${fs_kind[$fs]}" = cairnfs ]; then
+		cairnfs_split "${fs_options[$fs]:-}"
+		"$program" stats --json "$mnt" |
+			jq -r '.requests | to_entries[] | [(.key | ascii_upcase), .value.count] | @tsv'
+	else
+		traced_requests
+	fi
+}
+
+# From now on, those of the file system at hand.
+watch_requests() {
+	[ "${fs_kind[$fs]}" = cairnfs ] || trace_requests
+	requests_so_far >"$home/requests.before"
+}
+
+# Since then: lines of "request:KIND", a tab, and how many.
+requests_seen() {
+	# What the kernel still gathers is part of it.
+	sync -f "$mnt"
+	requests_so_far >"$home/requests.after"
+	awk '
+		FILENAME == ARGV[1] { before[$1] = $2; next }
+		$2 > before[$1] { printf "request:%s\t\t%d\n", $1, $2 - before[$1] }' \
+		"$home/requests.before" "$home/requests.after"
+}
+
+# Whether any of the file systems does not count by itself.
+needs_trace() {
+	local name
+
+	for name in "${filesystems[@]}"; do
+		[ "${fs_kind[$name]}" = cairnfs ] || return 0
+	done
+	return 1
+}
+
+# A trace buffer of our own, which is large enough for the busiest workload.
+prepare_trace() {
 	local tracefs=/sys/kernel/tracing
 
-	[ "$(id -u)" -eq 0 ] || die "--requests reads the kernel's trace events, which only root may"
+	[ "$(id -u)" -eq 0 ] ||
+		die "--requests of other file systems reads the kernel's trace events, which only root may"
 	if [ ! -d "$tracefs/events" ]; then
 		mount -t tracefs none "$tracefs" 2>/dev/null || {
 			tracefs="$work/tracefs"
 			mkdir "$tracefs"
-			mount -t tracefs none "$tracefs"
-			tracefs_mounted=$tracefs
+			mount -t tracefs none "$tracefs" || die "no trace events can be read here"
 		}
+		tracefs_mounted=$tracefs
 	fi
 	[ -d "$tracefs/events/fuse/fuse_request_send" ] ||
-		die "this kernel has no trace event fuse_request_send"
+		die "no trace events of FUSE are known to this kernel"
 	trace="$tracefs/instances/cairnfs-bench-$$"
 	mkdir "$trace"
 	echo 65536 >"$trace/buffer_size_kb"
 }
 
-forget_requests() {
+# Undoes it, if it was done.
+forget_trace() {
 	if [ -n "$trace" ] && [ -d "$trace" ]; then
 		echo 0 >"$trace/events/fuse/fuse_request_send/enable"
 		rmdir "$trace" || true
@@ -32,8 +72,8 @@ forget_requests() {
 	fi
 }
 
-# From now on, those of the file system at hand. The event has its device's minor number.
-watch_requests() {
+# Begins anew, for the file system at hand. The event has its device's minor number.
+trace_requests() {
 	local events="$trace/events/fuse/fuse_request_send" device
 
 	device=$(mountpoint -d "$mnt")
@@ -43,17 +83,13 @@ watch_requests() {
 	echo 1 >"$events/enable"
 }
 
-# Since then: lines of "request:KIND", a tab, and how many.
-requests_seen() {
-	# What the kernel still gathers is part of it.
-	sync -f "$mnt"
-	echo 0 >"$trace/events/fuse/fuse_request_send/enable"
-	if grep -h '^overrun: [1-9]' "$trace"/per_cpu/cpu*/stats; then
+traced_requests() {
+	if grep -h '^overrun: [1-9]' "$trace"/per_cpu/cpu*/stats >&2; then
 		echo "more requests than the trace buffer holds" >&2
 		return 1
 	fi
 	sed -n 's/.*fuse_request_send:.* opcode [0-9]* (FUSE_\([A-Z0-9_]*\)).*/\1/p' "$trace/trace" |
-		sort | uniq -c | awk '{ printf "request:%s\t\t%d\n", $2, $1 }'
+		sort | uniq -c | awk '{ print $2 "\t" $1 }'
 }
 
 # A table for each file system: workloads, and the kinds that any of them needed.

@@ -1,6 +1,20 @@
 # What a large workspace costs, with many files and much data; of cairnfs only. Sourced, not run.
 # shellcheck shell=bash
 
+# A second workspace of the same options stands beside the large one, for comparison.
+few_of() {
+	echo "$1.few"
+}
+
+declare_few() {
+	local name
+
+	for name in "${filesystems[@]}"; do
+		fs_kind[$(few_of "$name")]=cairnfs
+		fs_options[$(few_of "$name")]=${fs_options[$name]:-}
+	done
+}
+
 # fill_to FILES: those that are missing yet.
 fill_to() {
 	local from=0
@@ -14,45 +28,68 @@ fill_to() {
 	echo "$1" >"$home/filled"
 }
 
-# operations PREFIX FILES: each kind three times, on files that the kernel knows nothing of.
-operations() {
-	local turn kind
+# operation KIND TURN SIZE FILES: adds "SIZE-KIND TURN MICROSECONDS" to a list; on files that the kernel knows
+# nothing of, and other ones in each turn.
+operation() {
+	local seen
 
-	: >"$home/operations"
-	for turn in 0 1 2; do
-		for kind in stat read create unlink; do
-			remount
-			settle
-			(cd "$mnt/population" && timeout "$limit" "$bench_bin/bench-population" "$kind" \
-				"$count_growth" "$2" "$turn") >>"$home/operations"
-		done
-	done
-	# The one in the middle of the three.
-	sort -t $'\t' -k 1,1 -k 3,3g "$home/operations" |
-		awk -F'\t' -v prefix="$1" 'NR % 3 == 2 { printf "%s-%s\t%s\t%s\n", prefix, $1, $2, $3 }' \
-			>"$home/$1.operations"
-	cat "$home/$1.operations" >>"$records"
+	remount
+	settle
+	seen=$(cd "$mnt/population" && timeout "$limit" "$bench_bin/bench-population" "$1" \
+		"$count_growth" "$4" "$2")
+	printf '%s-%s\t%s\t%s\n' "$3" "$1" "$2" "${seen##*$'\t'}" >>"$work/operations"
 }
 
-few_prepare() {
+# middle UNIT: of lines of name, turn, value: the median of each name, as measured.
+middle() {
+	sort -t $'\t' -k 1,1 -k 3,3g | awk -F'\t' -v unit="$1" '
+		function flush() {
+			if (n)
+				printf "%s\t%s\t%.3f\n", name, unit, (value[int((n + 1) / 2)] + value[int(n / 2) + 1]) / 2
+			n = 0
+		}
+		$1 != name { flush(); name = $1 }
+		{ value[++n] = $3 }
+		END { flush() }'
+}
+
+operations_prepare() {
+	local many=$fs
+
+	make_fs "$(few_of "$many")"
 	fill_to "$files_few"
-}
-
-few_run() {
-	operations few "$files_few"
-}
-
-many_prepare() {
+	fs_place "$many"
 	fill_to "$files_many"
 }
 
-many_run() {
-	operations many "$files_many"
-	[ ! -e "$home/few.operations" ] || sed 's/^[a-z]*-//' "$home/few.operations" \
-		"$home/many.operations" | awk -F'\t' '
-			$1 in few { printf "growth-%s\tratio\t%.3f\n", $1, $3 / few[$1] }
-			{ few[$1] = $3 }' >>"$records"
+# Few and many by turns, so that what else the machine does meets both alike.
+operations_run() {
+	local many=$fs turn kind
+
+	: >"$work/operations"
+	for turn in 0 1 2 3 4; do
+		for kind in stat read create unlink; do
+			fs_place "$(few_of "$many")"
+			operation "$kind" "$turn" few "$files_few"
+			fs_place "$many"
+			operation "$kind" "$turn" many "$files_many"
+		done
+	done
+	middle us <"$work/operations" >>"$records"
+	awk -F'\t' '
+		{ kind = $1; sub(/^[a-z]*-/, "", kind); at = kind FS $2 }
+		/^few/ { few[at] = $3 }
+		/^many/ { printf "growth-%s\t%s\t%.4f\n", kind, $2, $3 / few[at] }' \
+		"$work/operations" | middle ratio >>"$records"
 }
+
+operations_verify() {
+	local many=$fs
+
+	drop_fs "$(few_of "$many")"
+	fs_place "$many"
+}
+
 
 # memory METRIC FIELD: of the daemon, as /proc/PID/status has it, in MiB.
 memory() {
