@@ -7,8 +7,8 @@
  * written all the same: what can be told only from the base and cannot be had is left out, with a
  * line in the log, and only what may be better in a moment is an error. */
 #include <errno.h>
-#include <nettle/sha2.h>
 #include <inttypes.h>
+#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +18,44 @@
 #include "base/overlay_internal.h"
 #include "util/clock.h"
 
-/* Errors of the base that are worth another try of the whole batch. */
-static bool is_passing(int r)
+/* How often a whole batch is tried before what the base cannot give is left out. */
+#define ATTEMPTS_MAX 3U
+
+/* Errors of the base after which the batch is tried again: those that pass, and, a few times, those
+ * that may. What the host does not let us have, it will not. */
+static bool is_passing(const struct cairn_overlay *o, int r)
 {
-	return r == -EAGAIN || r == -ENOMEM || r == -EINTR;
+	switch (r) {
+	case -EAGAIN:
+	case -ENOMEM:
+	case -EINTR:
+		return true;
+	case -EACCES:
+	case -EPERM:
+	case -EOPNOTSUPP:
+	case -EINVAL:
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EISDIR:
+	case -ELOOP:
+	case -ENODATA:
+	case -ERANGE:
+	case -E2BIG:
+		return false;
+	default:
+		return r < 0 && o->attempts < ATTEMPTS_MAX;
+	}
+}
+
+bool cairn_copy_up_waits(const struct cairn_overlay *o, int r)
+{
+	return is_passing(o, r);
 }
 
 /* 0 for what is passed over, with a word about it. */
 static int pass_over(struct cairn_overlay *o, const char *path, const char *what, int r)
 {
-	if (r >= 0 || is_passing(r))
+	if (r >= 0 || is_passing(o, r))
 		return MIN(r, 0);
 	cairn_warn(o->log, "copying up '%s' from '%s': %s: %s", path, o->base->path, what,
 		   strerror(-r));
@@ -93,7 +121,7 @@ static int digest_base(struct cairn_overlay *o, const struct cairn_attr *attr,
 		return 0;
 	r = read_whole(o, attr->ino, (size_t)attr->size, &len);
 	if (r < 0)
-		return is_passing(r) ? r : 0;
+		return is_passing(o, r) ? r : 0;
 	if (len == (size_t)attr->size)
 		set_digest(seen, o->buffer, len);
 	return 0;
@@ -114,7 +142,7 @@ int cairn_note_seen(struct cairn_overlay *o, const char *path, const struct cair
 	} else if (digest) {
 		r = digest_base(o, attr, &seen);
 	}
-	if (is_passing(r))
+	if (is_passing(o, r))
 		return r;
 	return o->branch->branch->seen_put(o->branch, path, &seen);
 }
@@ -473,7 +501,7 @@ static int put_whole(struct cairn_overlay *o, uint64_t node, uint64_t delta, siz
 		r = o->base->ops->next_data(o->base, node, (int64_t)done, &from, &to);
 		if (r == -ENXIO || (r == 0 && from >= (int64_t)len))
 			return 0;
-		if (is_passing(r))
+		if (is_passing(o, r))
 			return r;
 		if (r < 0) {
 			from = (int64_t)done;
@@ -500,7 +528,7 @@ static int copy_whole(struct cairn_overlay *o, const struct cairn_origin_node *o
 		return 0;
 	r = read_whole(o, attr->ino, want, &len);
 	if (r < 0)
-		return is_passing(r) ? r : 1;
+		return is_passing(o, r) ? r : 1;
 	if (len == (size_t)attr->size)
 		set_digest(seen, o->buffer, len);
 	return put_whole(o, attr->ino, origin->delta, len);
@@ -549,7 +577,7 @@ int cairn_copy_up_data(struct cairn_overlay *o, struct cairn_origin_node *node, 
 	if (cairn_origin_end(node) != CAIRN_DATA_OF_BASE)
 		return 0;
 	r = find_file(o, node, &attr);
-	if (is_passing(r))
+	if (is_passing(o, r))
 		return r;
 	/* Of what cannot be looked at now, all may count: nothing is lost by it. */
 	if (r < 0)

@@ -32,6 +32,7 @@ static int overlay_commit(struct cairn_store *store)
 		cairn_dirs_rolled_back(&o->dirs);
 		return r;
 	}
+	o->attempts = 0;
 	cairn_origins_committed(&o->origins);
 	cairn_dirs_committed(&o->dirs);
 	return 0;
@@ -41,6 +42,7 @@ static void overlay_rollback(struct cairn_store *store)
 {
 	struct cairn_overlay *o = cairn_overlay_of(store);
 
+	o->attempts++;
 	o->branch->ops->rollback(o->branch);
 	cairn_origins_rolled_back(&o->origins);
 	cairn_dirs_rolled_back(&o->dirs);

@@ -41,6 +41,7 @@ struct cairn_overlay {
 	/* The write side's, in a transaction: */
 	struct cairn_attr
 		lost; /* a file that was changed here and is gone from the base; ino 0: none */
+	unsigned int attempts; /* at the batch, that failed */
 	unsigned char *buffer; /* copy_whole bytes, made at first use */
 };
 
@@ -175,6 +176,8 @@ int cairn_copy_up_cut(struct cairn_overlay *o, struct cairn_origin_node *node, i
 /* A file that is gone from the base, with the attributes it has here; its data are what is put
  * next. */
 int cairn_copy_up_lost(struct cairn_overlay *o, const struct cairn_attr *attr, uint64_t *ret_delta);
+/* Whether the batch is to be tried again after an error of the base, not done without it. */
+bool cairn_copy_up_waits(const struct cairn_overlay *o, int r);
 /* Notes what the base has at a path, once; `digest`: with that of the bytes of a small file. */
 int cairn_note_seen(struct cairn_overlay *o, const char *path, const struct cairn_attr *attr,
 		    bool digest);

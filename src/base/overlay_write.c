@@ -122,13 +122,11 @@ static int ask_base(struct cairn_overlay *o, uint64_t dir, const char *name, siz
 	int r;
 
 	r = cairn_overlay_base_lookup(o, dir, name, len, ret);
-	if (r >= 0 || r == -ENOENT || r == -EAGAIN || r == -ENOMEM || r == -EINTR)
-		return r;
 	if (r == -ESTALE) {
 		cairn_overlay_look_anew(o);
 		return -EAGAIN;
 	}
-	return 1;
+	return r >= 0 || r == -ENOENT || cairn_copy_up_waits(o, r) ? r : 1;
 }
 
 static int add_opaque(struct cairn_overlay *o, uint64_t ino, const char *path)

@@ -19,6 +19,7 @@ struct cairn_attr;
 struct cairn_schema_branch {
 	bool whiteout;        /* fs_whiteout */
 	bool whiteout_parent; /* and its column parent_path, which an older form lacks */
+	bool whiteout_filled; /* and every row has it: AgentFS's Rust SDK leaves it out */
 	bool fs_origin;
 	bool origin; /* cairn_origin */
 	bool seen;   /* cairn_seen */

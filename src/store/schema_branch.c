@@ -78,6 +78,21 @@ static int check_base(struct cairn_sql *sql, bool *ret)
 	return r;
 }
 
+static int check_parents(struct cairn_sql *sql, struct cairn_schema_branch *branch)
+{
+	int64_t empty = 0;
+	int r;
+
+	r = cairn_schema_find_column(sql, "fs_whiteout", "parent_path");
+	if (r <= 0)
+		return r;
+	branch->whiteout_parent = true;
+	r = cairn_sql_get_int(
+		sql, "SELECT EXISTS (SELECT 1 FROM fs_whiteout WHERE parent_path = '')", &empty);
+	branch->whiteout_filled = r == 0 && !empty;
+	return r;
+}
+
 int cairn_schema_branch_check(struct cairn_sql *sql, const char *path, struct cairn_schema *schema,
 			      struct cairn_error *err)
 {
@@ -97,17 +112,16 @@ int cairn_schema_branch_check(struct cairn_sql *sql, const char *path, struct ca
 		if (r < 0)
 			return r;
 	}
-	r = cairn_schema_find_column(sql, "fs_whiteout", "parent_path");
-	schema->branch.whiteout_parent = r > 0;
-	return MIN(r, 0);
+	return check_parents(sql, &schema->branch);
 }
 
 bool cairn_schema_branch_is_current(const struct cairn_schema *schema)
 {
 	const struct cairn_schema_branch *branch = &schema->branch;
 
-	return !schema->has_base || (branch->whiteout && branch->whiteout_parent &&
-				     branch->fs_origin && branch->origin && branch->seen);
+	return !schema->has_base ||
+	       (branch->whiteout && branch->whiteout_parent && branch->whiteout_filled &&
+		branch->fs_origin && branch->origin && branch->seen);
 }
 
 int cairn_schema_branch_add(struct cairn_sql *sql, const struct cairn_schema *schema)

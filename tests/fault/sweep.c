@@ -95,18 +95,41 @@ static void check_live(struct tally *tally, const struct sweep *sweep, unsigned 
 	cf_close();
 }
 
+/* A workspace that shows what the first steps made, as its base. */
+static void make_base(const struct sweep *sweep, struct workload_run *run)
+{
+	char own[sizeof(cf.db)];
+
+	strcpy(own, cf.db);
+	snprintf(cf.db, sizeof(cf.db), "%s/base.db", cf.dir);
+	cf.faulty = false;
+	cf_make();
+	cf_open();
+	workload_begin(run, sweep->base_steps);
+	CF_OK(cf_close());
+	strcpy(cf.base, cf.db);
+	strcpy(cf.db, own);
+}
+
+static void set_up(const struct sweep *sweep, struct workload_run *run)
+{
+	cf_setup();
+	cf.chunk_size = CHUNK_SIZE;
+	cf.options.commit_interval_ms = 1U << 30; /* the fsyncs commit */
+	if (sweep->base_steps)
+		make_base(sweep, run);
+	cf.faulty = true;
+	cf_make();
+}
+
 /* One run; false when the fault had no call to hit. */
 static bool run_once(struct tally *tally, const struct sweep *sweep, unsigned long n)
 {
 	struct workload_run run = { .error = sweep->error };
 	unsigned long fired;
 
-	cf_setup();
-	cf.chunk_size = CHUNK_SIZE;
-	cf.faulty = true;
+	set_up(sweep, &run);
 	cf.busy_timeout_ms = 20;
-	cf.options.commit_interval_ms = 1U << 30; /* the fsyncs commit */
-	cf_make();
 	cf_open();
 	sweep->arm(sweep, n);
 	workload_run(&run);
@@ -134,11 +157,7 @@ static void run_to_the_end(struct tally *tally, const struct sweep *sweep, unsig
 	unsigned long fired;
 	int r, which;
 
-	cf_setup();
-	cf.chunk_size = CHUNK_SIZE;
-	cf.faulty = true;
-	cf.options.commit_interval_ms = 1U << 30;
-	cf_make();
+	set_up(sweep, &run);
 	cf_open();
 	sweep->arm(sweep, n);
 	workload_run(&run);

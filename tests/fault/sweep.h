@@ -14,6 +14,8 @@ struct sweep {
 	void (*arm)(const struct sweep *sweep, unsigned long n);
 	void (*disarm)(void);
 	unsigned long (*fired)(void);
+	/* So many steps of the workload make a base, over which the others run. */
+	unsigned int base_steps;
 	uint64_t what; /* for arm(): which calls */
 	int code;      /* for arm(): with what they fail */
 };

@@ -641,30 +641,47 @@ static void start_model(void)
 	held_ino = 0;
 }
 
-void workload_run(struct workload_run *run)
+static void run_step(struct workload_run *run, unsigned int i)
+{
+	int r;
+
+	if (!makes_sense(&steps[i]))
+		return;
+	r = core_apply(&steps[i], i);
+	if (r == 0) {
+		model_apply(&steps[i], i);
+		run->picture[run->pictures++] = model_picture();
+		run->applied++;
+		/* An fsync keeps all that came before it: batches are in order. */
+		if (steps[i].act == FSYNC)
+			run->kept = run->pictures - 1;
+	} else if (r == run->error) {
+		run->failed++;
+	} else {
+		fprintf(stderr, "step %u (%s): %s\n", i, steps[i].path, strerror(-r));
+		run->wrong++;
+	}
+}
+
+void workload_begin(struct workload_run *run, unsigned int count)
 {
 	start_model();
-	run->picture[run->pictures++] = model_picture();
-	for (unsigned int i = 0; i < ARRAY_SIZE(steps); i++) {
-		int r;
-
+	for (unsigned int i = 0; i < count; i++) {
 		if (!makes_sense(&steps[i]))
 			continue;
-		r = core_apply(&steps[i], i);
-		if (r == 0) {
-			model_apply(&steps[i], i);
-			run->picture[run->pictures++] = model_picture();
-			run->applied++;
-			/* An fsync keeps all that came before it: batches are in order. */
-			if (steps[i].act == FSYNC)
-				run->kept = run->pictures - 1;
-		} else if (r == run->error) {
-			run->failed++;
-		} else {
-			fprintf(stderr, "step %u (%s): %s\n", i, steps[i].path, strerror(-r));
-			run->wrong++;
-		}
+		CF_OK(core_apply(&steps[i], i));
+		model_apply(&steps[i], i);
 	}
+	run->begun = count;
+}
+
+void workload_run(struct workload_run *run)
+{
+	if (!run->begun)
+		start_model();
+	run->picture[run->pictures++] = model_picture();
+	for (unsigned int i = run->begun; i < ARRAY_SIZE(steps); i++)
+		run_step(run, i);
 	if (held_ino)
 		cairn_core_forget(cf.core, held_ino, 1);
 }

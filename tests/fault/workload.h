@@ -16,9 +16,13 @@ struct workload_run {
 	unsigned int wrong;    /* results that may not be */
 	unsigned int kept;     /* the picture that the last successful fsync made durable */
 	unsigned int pictures; /* taken so far: the first before any operation */
+	unsigned int begun;    /* steps done by workload_begin() */
 	char *picture[128];
 };
 
+/* The first steps on cf.core, which is empty, without a fault; workload_run() goes on from there,
+ * on what shows the same tree. Else it begins with an empty one. */
+void workload_begin(struct workload_run *run, unsigned int steps);
 void workload_run(struct workload_run *run);
 void workload_free(struct workload_run *run);
 /* The picture of the whole tree of cf.core; free() it. NULL: it could not be read. */

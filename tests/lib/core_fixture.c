@@ -1,5 +1,8 @@
 #include "core_fixture.h"
 
+#include "base/overlay.h"
+#include "fault_base.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -72,10 +75,38 @@ void cf_teardown(void)
 
 void cf_make(void)
 {
-	struct cairn_init_options options = { .chunk_size = cf.chunk_size, .force = true };
+	struct cairn_init_options options = {
+		.chunk_size = cf.chunk_size,
+		.force = true,
+		.base = cf.base[0] ? cf.base : NULL,
+	};
 	struct cairn_error err = { 0 };
 
 	CF_CHECK(cairn_sqlite_store_init(cf.db, &options, &err) == 0, "%s", err.text);
+}
+
+/* The store of cf.db; with its base, if it has one, and faults in both where they are asked for. */
+static int open_store(const struct cairn_store_options *options, struct cairn_store **ret)
+{
+	const struct cairn_base_options base_options = {
+		.busy_timeout_ms = options->busy_timeout_ms,
+		.log = options->log,
+	};
+	struct cairn_error err = { 0 };
+	struct cairn_base *base;
+	int r;
+
+	if (!cf.faulty)
+		return cairn_store_open(cf.db, options, ret, &err);
+	r = cairn_sqlite_store_open(cf.db, options, ret, &err);
+	if (r < 0)
+		return r;
+	cf.fault = fault_store_new(*ret);
+	*ret = fault_store_base(cf.fault);
+	if (!cf.base[0])
+		return 0;
+	CF_CHECK(cairn_base_open(cf.base, &base_options, &base, &err) == 0, "%s", err.text);
+	return cairn_overlay_new(*ret, fault_base_new(base, cf.fault), options, ret);
 }
 
 int cf_try_open(void)
@@ -84,18 +115,14 @@ int cf_try_open(void)
 		.read_only = cf.options.read_only,
 		.busy_timeout_ms = cf.busy_timeout_ms,
 		.log = &cf.log_to,
+		.copy_whole = cf.copy_whole,
 	};
-	struct cairn_error err = { 0 };
 	struct cairn_store *store;
 	int r;
 
-	r = cairn_sqlite_store_open(cf.db, &options, &store, &err);
+	r = open_store(&options, &store);
 	if (r < 0)
 		return r;
-	if (cf.faulty) {
-		cf.fault = fault_store_new(store);
-		store = fault_store_base(cf.fault);
-	}
 	r = cairn_core_open(store, &cf.options, &cf.log_to, &cf.core);
 	if (r < 0)
 		cf.fault = NULL;

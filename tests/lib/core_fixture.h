@@ -37,6 +37,10 @@ struct core_fixture {
 	unsigned int busy_timeout_ms;
 	struct cairn_core_options options;
 	bool faulty; /* put a fault_store between */
+	/* The base that cf_make() gives the workspace, a path; "": none. Its calls count in the
+	 * fault_store, too. */
+	char base[512];
+	size_t copy_whole; /* as in struct cairn_store_options */
 	struct cairn_core *core;
 	struct fault_store *fault; /* where faulty and open */
 };

@@ -45,7 +45,7 @@ static void pause_locked(struct fault_store *f)
 }
 
 /* Counts a call: 0, or the error that it is to fail with. */
-static int enter(struct fault_store *f, enum fault_op op)
+int fault_store_enter(struct fault_store *f, enum fault_op op)
 {
 	int r = 0;
 
@@ -71,7 +71,7 @@ static int reader_open(struct cairn_store *base, struct cairn_reader **ret)
 	struct cairn_reader *reader;
 	int r;
 
-	r = enter(f, FAULT_READER_OPEN);
+	r = fault_store_enter(f, FAULT_READER_OPEN);
 	if (r < 0)
 		return r;
 	reader = malloc(sizeof(*reader));
@@ -103,7 +103,7 @@ static void reader_close(struct cairn_reader *reader)
 	static int fault_##name parameters                                                         \
 	{                                                                                          \
 		struct fault_store *f = reader->fault;                                             \
-		int r = enter(f, op);                                                              \
+		int r = fault_store_enter(f, op);                                                  \
                                                                                                    \
 		return r < 0 ? r : f->real->ops->name(reader->real, __VA_ARGS__);                  \
 	}
@@ -111,7 +111,7 @@ static void reader_close(struct cairn_reader *reader)
 	static int fault_##name parameters                                                         \
 	{                                                                                          \
 		struct fault_store *f = from_base(base);                                           \
-		int r = enter(f, op);                                                              \
+		int r = fault_store_enter(f, op);                                                  \
                                                                                                    \
 		return r < 0 ? r : f->real->ops->name(f->real, ##__VA_ARGS__);                     \
 	}
@@ -192,7 +192,7 @@ WRITE(orphan_put, FAULT_ORPHAN_PUT, (struct cairn_store * base, uint64_t ino), i
 	static int fault_##name parameters                                                         \
 	{                                                                                          \
 		struct fault_store *f = reader->fault;                                             \
-		int r = enter(f, FAULT_BRANCH_READ);                                               \
+		int r = fault_store_enter(f, FAULT_BRANCH_READ);                                   \
                                                                                                    \
 		return r < 0 ? r : f->real->branch->name(reader->real, __VA_ARGS__);               \
 	}
@@ -200,7 +200,7 @@ WRITE(orphan_put, FAULT_ORPHAN_PUT, (struct cairn_store * base, uint64_t ino), i
 	static int fault_##name parameters                                                         \
 	{                                                                                          \
 		struct fault_store *f = from_base(base);                                           \
-		int r = enter(f, FAULT_BRANCH_WRITE);                                              \
+		int r = fault_store_enter(f, FAULT_BRANCH_WRITE);                                  \
                                                                                                    \
 		return r < 0 ? r : f->real->branch->name(f->real, __VA_ARGS__);                    \
 	}

@@ -20,6 +20,7 @@ enum fault_op {
 	FAULT_XATTR_SCAN,
 	FAULT_ORPHAN_SCAN,
 	FAULT_SPACE,
+	FAULT_BASE,        /* each function of a base, see fault_base.h */
 	FAULT_BRANCH_READ, /* each of the readers' functions of struct cairn_branch_ops */
 	FAULT_BEGIN,
 	FAULT_COMMIT,
@@ -64,6 +65,9 @@ void fault_store_clear(struct fault_store *fault);
 unsigned long fault_store_fired(struct fault_store *fault);
 /* Calls of one function, ever. */
 unsigned long fault_store_calls(struct fault_store *fault, enum fault_op op);
+
+/* Counts a call of `op` that is made elsewhere: 0, or the error that it is to fail with. */
+int fault_store_enter(struct fault_store *fault, enum fault_op op);
 
 /* The next call of `op` waits for fault_store_resume(). */
 void fault_store_pause(struct fault_store *fault, enum fault_op op);

@@ -390,9 +390,12 @@ Test(store_branch, older_form_of_whiteouts_is_brought_up_when_opened_for_writing
 	cr_expect_str_eq(sx_text("SELECT group_concat(parent_path) FROM "
 				 "(SELECT parent_path FROM fs_whiteout ORDER BY path)"),
 			 "/,/a,/a");
-	/* What AgentFS goes on to write needs no column of ours. */
+	/* What AgentFS goes on to write needs no column of ours, and gets it later. */
 	sx_sql(NULL, "INSERT OR REPLACE INTO fs_whiteout (path, created_at) VALUES ('/d', 1)");
 	cr_expect_eq(hidden_in("/").count, 2);
+	sx_close();
+	sx_open(false);
+	cr_expect_str_eq(sx_text("SELECT parent_path FROM fs_whiteout WHERE path = '/d'"), "/");
 }
 
 Test(store_branch, older_form_is_read_as_it_is_when_opened_read_only)
