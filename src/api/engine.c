@@ -24,9 +24,9 @@ int cairn_engine_refresh(struct cairn_core *core, unsigned int timeout_ms)
 	pthread_cond_signal(&w->work);
 	while (w->polled < ticket && r == 0) {
 		if (timeout_ms)
-			r = cairn_mutex_wait_until(&w->lock, &w->done, &until);
+			r = cairn_mutex_wait_until(&w->lock, &w->looked, &until);
 		else
-			cairn_mutex_wait(&w->lock, &w->done);
+			cairn_mutex_wait(&w->lock, &w->looked);
 	}
 	cairn_mutex_unlock(&w->lock);
 	return r;

@@ -37,7 +37,10 @@ int cairn_writer_init(struct cairn_core *core)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->work, &attr);
-	pthread_cond_init(&w->done, &attr);
+	pthread_cond_init(&w->committed_moved, &attr);
+	pthread_cond_init(&w->synced_moved, &attr);
+	pthread_cond_init(&w->room, &attr);
+	pthread_cond_init(&w->looked, &attr);
 	pthread_condattr_destroy(&attr);
 	return 0;
 }
@@ -48,7 +51,10 @@ void cairn_writer_destroy(struct cairn_core *core)
 
 	free(w->scratch);
 	pthread_cond_destroy(&w->work);
-	pthread_cond_destroy(&w->done);
+	pthread_cond_destroy(&w->committed_moved);
+	pthread_cond_destroy(&w->synced_moved);
+	pthread_cond_destroy(&w->room);
+	pthread_cond_destroy(&w->looked);
 	cairn_mutex_destroy(&w->lock);
 }
 
@@ -167,7 +173,12 @@ static void report(struct cairn_core *core, int r)
 		atomic_store(&w->trouble, r);
 	if (r < 0 && r != -EAGAIN)
 		w->failures++;
-	pthread_cond_broadcast(&w->done);
+	if (r < 0) {
+		pthread_cond_broadcast(&w->committed_moved);
+		pthread_cond_broadcast(&w->synced_moved);
+	}
+	if (r != before)
+		pthread_cond_broadcast(&w->room);
 	cairn_mutex_unlock(&w->lock);
 }
 
@@ -207,7 +218,7 @@ static void set_committing(struct cairn_core *core, bool on)
 
 	cairn_mutex_lock(&w->lock);
 	w->committing = on;
-	pthread_cond_broadcast(&w->done);
+	pthread_cond_broadcast(&w->looked);
 	cairn_mutex_unlock(&w->lock);
 }
 
@@ -261,13 +272,13 @@ static struct cairn_batch *swap(struct cairn_core *core, uint64_t *ret_seq)
 	return batch;
 }
 
-static void note_done(struct cairn_core *core, uint64_t *what, uint64_t seq)
+static void note_done(struct cairn_core *core, uint64_t *what, uint64_t seq, pthread_cond_t *moved)
 {
 	struct cairn_writer *w = &core->writer;
 
 	cairn_mutex_lock(&w->lock);
 	*what = MAX(*what, seq);
-	pthread_cond_broadcast(&w->done);
+	pthread_cond_broadcast(moved);
 	cairn_mutex_unlock(&w->lock);
 }
 
@@ -290,7 +301,8 @@ static int commit_running(struct cairn_core *core, bool leases)
 		refresh_space(
 			core); /* who waits for space that a deletion frees looks at it next */
 	}
-	note_done(core, &core->writer.committed, seq); /* before the drop: fsync waits for it */
+	/* Before the drop: fsync waits for it. */
+	note_done(core, &core->writer.committed, seq, &core->writer.committed_moved);
 	cairn_flush_drop(core, batch);
 	if (core->writer.foreign || core->writer.foreign_base) {
 		core->writer.foreign = core->writer.foreign_base = false;
@@ -298,7 +310,7 @@ static int commit_running(struct cairn_core *core, bool leases)
 	}
 
 	cairn_mutex_lock(&core->writer.lock);
-	pthread_cond_broadcast(&core->writer.done); /* now there is room */
+	pthread_cond_broadcast(&core->writer.room);
 	cairn_mutex_unlock(&core->writer.lock);
 	return 0;
 }
@@ -322,7 +334,7 @@ static int sync_until_done(struct cairn_core *core)
 	} while (r < 0 && retry_later(core, &retry, r));
 	cairn_timing_endp(&timing); /* before those who waited for it hear of it */
 	if (r == 0)
-		note_done(core, &w->synced, seq);
+		note_done(core, &w->synced, seq, &w->synced_moved);
 	return r;
 }
 
@@ -403,7 +415,7 @@ static bool poll_foreign(struct cairn_core *core)
 	cairn_mutex_unlock(&w->lock);
 	grown = look_at_others(core);
 	cairn_forget_unused(core);
-	note_done(core, &w->polled, wanted);
+	note_done(core, &w->polled, wanted, &w->looked);
 	return grown;
 }
 
@@ -542,7 +554,7 @@ int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
 			r = atomic_load(&w->trouble);
 			break;
 		}
-		cairn_mutex_wait(&w->lock, &w->done);
+		cairn_mutex_wait(&w->lock, sync ? &w->synced_moved : &w->committed_moved);
 	}
 	cairn_mutex_unlock(&w->lock);
 	return r;
@@ -560,7 +572,7 @@ int cairn_core_refresh(struct cairn_core *core)
 	ticket = ++w->want_poll;
 	pthread_cond_signal(&w->work);
 	while (w->polled < ticket && !w->committing)
-		cairn_mutex_wait(&w->lock, &w->done);
+		cairn_mutex_wait(&w->lock, &w->looked);
 	cairn_mutex_unlock(&w->lock);
 	return 0;
 }
@@ -604,7 +616,7 @@ int cairn_writer_admit(struct cairn_core *core, bool numbers)
 			break;
 		w->want_lease |= lease;
 		pthread_cond_signal(&w->work);
-		cairn_mutex_wait(&w->lock, &w->done);
+		cairn_mutex_wait(&w->lock, &w->room);
 	}
 	cairn_mutex_unlock(&w->lock);
 	return r;

@@ -23,7 +23,12 @@ struct cairn_writer {
 
 	struct cairn_mutex lock; /* guards all below */
 	pthread_cond_t work;     /* to the writer: something to do */
-	pthread_cond_t done;     /* from the writer: a commit, a sync, a failure, a lease */
+	/* From the writer, each for its own crowd: of those who wait for durability there may be
+	 * many, and who is woken for nothing takes a processor from them. */
+	pthread_cond_t committed_moved; /* or an attempt failed */
+	pthread_cond_t synced_moved;    /* or an attempt failed */
+	pthread_cond_t room;            /* memory, numbers, or trouble that came or went */
+	pthread_cond_t looked;          /* polled has moved, or a commit begins */
 	bool stop;
 	bool want_lease;
 	uint64_t want_commit; /* commit batches up to this one now */
