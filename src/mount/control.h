@@ -16,5 +16,6 @@ int cairn_control_info(const char *directory, struct cairn_ioc_info *ret);
 int cairn_control_stats(const char *directory, struct cairn_mount_stats *ret);
 
 /* Returns when all that was changed in the mount before the call is committed; or the errno for
- * which it cannot be. -ETIMEDOUT after `timeout_ms`: another process may hold the database's lock. */
+ * which it cannot be. -ETIMEDOUT after `timeout_ms`: another process may hold the database's lock.
+ */
 int cairn_control_commit(const char *directory, int timeout_ms);
