@@ -332,7 +332,7 @@ static int is_cut_off(struct cairn_overlay *o, uint64_t node, uint64_t parent_ro
 static int find_way(struct cairn_overlay *o, uint64_t merged, struct way *way)
 {
 	char name[CAIRN_NAME_MAX + 1];
-	uint64_t node = node_of(o, merged), parent;
+	uint64_t node = node_of(o, merged), parent = 0;
 	int r;
 
 	while (!way->row) {

@@ -7,6 +7,7 @@
 #include "mount/json.h"
 #include "mount/mountinfo.h"
 #include "mount/process.h"
+#include "store/store.h"
 
 struct list_args {
 	struct cairn_cli_args args;
@@ -33,9 +34,9 @@ static const struct argp argp = {
 	.options = option_table,
 	.parser = parse,
 	.children = cairn_cli_help,
-	.doc = "List the mounts of workspaces: directory, workspace, and the process that serves "
-	       "it "
-	       "with its user.\vA mount whose process was killed is listed as gone; cairnfs umount "
+	.doc = "List the mounts of workspaces: directory, workspace, the process that serves it "
+	       "with its user, and what lies under an overlay.\vA mount whose process was killed "
+	       "is listed as gone; cairnfs umount "
 	       "removes it.",
 };
 
@@ -45,6 +46,7 @@ struct live_mount {
 	uid_t uid;
 	bool uid_known;
 	char user[CAIRN_USER_NAME_MAX];
+	char *base; /* that the workspace names; NULL: none, or it cannot be told */
 };
 
 struct live_mounts {
@@ -55,8 +57,10 @@ struct live_mounts {
 
 static void live_mounts_done(struct live_mounts *live)
 {
-	for (size_t i = 0; i < live->count; i++)
+	for (size_t i = 0; i < live->count; i++) {
 		cairn_holder_done(&live->mounts[i].holder);
+		free(live->mounts[i].base);
+	}
 	free(live->mounts);
 	cairn_mount_table_done(&live->table);
 }
@@ -71,6 +75,16 @@ static void find_user(struct live_mount *mount)
 		cairn_cli_user_name(mount->uid, mount->user);
 	else
 		strcpy(mount->user, "?");
+}
+
+/* Another namespace may have the workspace where we do not see it. */
+static void find_base(struct live_mount *mount)
+{
+	struct cairn_store_info info = { 0 };
+
+	if (mount->holder.state == CAIRN_HOLDER_LIVE &&
+	    cairn_sqlite_store_info(mount->holder.workspace, &info, NULL) == 0)
+		mount->base = info.base_path;
 }
 
 static int find_mounts(struct live_mounts *live)
@@ -93,6 +107,7 @@ static int find_mounts(struct live_mounts *live)
 		if (r < 0)
 			return r;
 		find_user(mount);
+		find_base(mount);
 		live->count++;
 	}
 	return 0;
@@ -127,6 +142,7 @@ static int print_json(const struct live_mounts *live)
 				    mount->uid_known ? json_integer(mount->uid) : json_null());
 		json_object_set_new(object, "user",
 				    cairn_json_text(mount->uid_known ? mount->user : NULL));
+		json_object_set_new(object, "base", cairn_json_text(mount->base));
 		json_object_set_new(object, "state", cairn_json_text(state_name(holder->state)));
 		json_array_append_new(root, object);
 	}
@@ -149,8 +165,8 @@ static void print_text(const struct live_mounts *live)
 		directory_width = widest(directory_width, live->mounts[i].entry->directory);
 		workspace_width = widest(workspace_width, live->mounts[i].holder.workspace);
 	}
-	printf("%-*s  %-*s  %7s  %s\n", directory_width, "DIRECTORY", workspace_width, "WORKSPACE",
-	       "PID", "USER");
+	printf("%-*s  %-*s  %7s  %-8s  %s\n", directory_width, "DIRECTORY", workspace_width,
+	       "WORKSPACE", "PID", "USER", "BASE");
 	for (size_t i = 0; i < live->count; i++) {
 		const struct live_mount *mount = &live->mounts[i];
 		char pid[16];
@@ -159,8 +175,9 @@ static void print_text(const struct live_mounts *live)
 			snprintf(pid, sizeof(pid), "%d", mount->holder.pid);
 		else
 			snprintf(pid, sizeof(pid), "%s", state_name(mount->holder.state));
-		printf("%-*s  %-*s  %7s  %s\n", directory_width, mount->entry->directory,
-		       workspace_width, mount->holder.workspace, pid, mount->user);
+		printf("%-*s  %-*s  %7s  %-8s  %s\n", directory_width, mount->entry->directory,
+		       workspace_width, mount->holder.workspace, pid, mount->user,
+		       mount->base ? mount->base : "-");
 	}
 }
 

@@ -43,8 +43,8 @@ sum_of() {
 over() {
 	local dir="$scratch/$1-$2" start base sum round
 	# Copied whole and in part; what a commit takes over in one and what it finds done before.
-	local options=(xattr xattr,copy_whole=1 xattr,durability=commit
-		xattr,commit_interval_ms=20,copy_whole=70000)
+	local options=("xattr" "xattr,copy_whole=1" "xattr,durability=commit"
+		"xattr,commit_interval_ms=20,copy_whole=70000")
 
 	mkdir -p "$dir/mount" "$dir/plain"
 	start=$(date +%s)
