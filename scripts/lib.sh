@@ -3,12 +3,12 @@
 
 # shellcheck disable=SC2034 # for those that source this
 build_packages=(gcc libc6-dev pkg-config meson ninja-build libfuse3-dev fuse3 libsqlite3-dev
-	uthash-dev libjansson-dev nettle-dev scdoc)
+	uthash-dev libjansson-dev libgit2-dev nettle-dev scdoc)
 # shellcheck disable=SC2034
 bench_packages=(jq bsdextrautils gnuplot-nox fonts-dejavu-core)
 # shellcheck disable=SC2034
 test_packages=(libcriterion-dev sqlite3 git rsync attr acl ca-certificates diffutils
-	clang-tidy clang-format shellcheck g++ fio xfsprogs)
+	clang-tidy clang-format shellcheck g++ fio jq patch xfsprogs)
 
 say() {
 	echo "==> $*"

@@ -22,6 +22,12 @@ static const struct command command_table[] = {
 	{ "fork", cairn_cmd_fork },
 	{ "stats", cairn_cmd_stats },
 	{ "kv", cairn_cmd_kv },
+	{ "diff", cairn_cmd_diff },
+	{ "accept", cairn_cmd_accept },
+	{ "undo", cairn_cmd_undo },
+	{ "reset", cairn_cmd_reset },
+	{ "reject", cairn_cmd_reject },
+	{ "gc", cairn_cmd_gc },
 };
 
 static const char main_doc[] =
@@ -38,6 +44,12 @@ static const char main_doc[] =
 	"  cairnfs restore FILE WORKSPACE    put it back to what such a copy holds\n"
 	"  cairnfs fork WORKSPACE NEW        make another workspace that begins as this one\n"
 	"  cairnfs kv WORKSPACE get KEY      keys and values: get, set, del, list, incr\n"
+	"  cairnfs diff BRANCH [PATH...]     what a branch has changed\n"
+	"  cairnfs accept BRANCH [PATH...]   make its changes in its base\n"
+	"  cairnfs undo WORKSPACE [ID]       take back what was accepted into it\n"
+	"  cairnfs reset BRANCH PATH...      drop changes\n"
+	"  cairnfs reject BRANCH             drop all of them, and keep them for a while\n"
+	"  cairnfs gc [WORKSPACE...]         let go of what was kept\n"
 	"\n"
 	"WORKSPACE is a path, or an id that stands for .agentfs/ID.db below the working "
 	"directory; write ./NAME for a file named like a command. cairnfs COMMAND --help says more "

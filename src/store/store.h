@@ -196,11 +196,13 @@ struct cairn_store_ops {
 };
 
 struct cairn_branch_ops;
+struct cairn_undo_ops;
 struct cairn_base_above;
 
 struct cairn_store {
 	const struct cairn_store_ops *ops;
 	const struct cairn_branch_ops *branch; /* branch.h; NULL where there is no base */
+	const struct cairn_undo_ops *undo;     /* undo.h; of a store that shows more, see `own` */
 	/* Where this store shows more than one: that of the workspace file, and the path of its
 	 * base. Both live as long as this. */
 	struct cairn_store *own;
