@@ -17,11 +17,16 @@
 enum {
 	CAIRN_EXIT_FAILURE = 1,
 	CAIRN_EXIT_USAGE = 2,
+	/* Of `exec`, where the others may be the command's: as those of env(1). */
+	CAIRN_EXIT_NOT_RUN = 125,
+	CAIRN_EXIT_NO_EXEC = 126,
+	CAIRN_EXIT_NO_COMMAND = 127,
 };
 
 int cairn_cmd_init(int argc, char **argv);
 int cairn_cmd_mount(int argc, char **argv);
 int cairn_cmd_umount(int argc, char **argv);
+int cairn_cmd_exec(int argc, char **argv);
 int cairn_cmd_info(int argc, char **argv);
 int cairn_cmd_check(int argc, char **argv);
 int cairn_cmd_list(int argc, char **argv);

@@ -221,8 +221,9 @@ static int print_text(const struct run *run)
 	const struct cairn_check_result *result = &run->result;
 
 	if (run->mounted.live)
-		printf("%s is mounted on %s: this is its last commit\n", run->path,
-		       run->mounted.directory ? run->mounted.directory : "?");
+		printf("%s is %s%s: this is its last commit\n", run->path,
+		       run->mounted.directory ? "mounted on " : "in use",
+		       run->mounted.directory ? run->mounted.directory : "");
 	if (result->holes > 0)
 		printf("%s: %" PRIu64 " holes filled with %" PRIu64 " bytes of zeros\n", run->path,
 		       result->holes, result->filled);

@@ -129,8 +129,10 @@ static void print_mount(const struct cairn_mark_info *mark)
 			printf("last mount  %s\n", mark->error);
 		return;
 	}
-	printf("mounted     on %s by process %d", mark->directory ? mark->directory : "?",
-	       mark->pid);
+	if (mark->directory)
+		printf("mounted     on %s by process %d", mark->directory, mark->pid);
+	else
+		printf("in use      by process %d", mark->pid);
 	if (cairn_process_user(mark->pid, &uid) == 0) {
 		cairn_cli_user_name(uid, user);
 		printf(" of %s", user);

@@ -1,19 +1,15 @@
 /* cairnfs mount, in its three spellings: checks, then the daemon, then the proof that it answers.
- *
- * The daemon takes the mark, opens the session, serves, closes the session and gives up the mark,
- * in that order: while anything can still be written nobody else gets the workspace, and who sees
- * the mark gone finds everything in the database. */
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "fuse/session.h"
+#include "cli/serve.h"
 #include "mount/checks.h"
 #include "mount/daemon.h"
 #include "mount/holder.h"
-#include "mount/mark.h"
 #include "mount/mountinfo.h"
 #include "mount/options.h"
 #include "mount/resolve.h"
@@ -154,100 +150,17 @@ static int parse_options(struct mount_args *in, struct cairn_error *err)
 	return cairn_options_finish(&in->options, err);
 }
 
-/* One mount, all paths absolute. */
-struct job {
-	char *workspace;
-	char *directory;
-	const struct cairn_options *options;
-	struct cairn_log log;
-	struct cairn_daemon daemon; /* without file descriptors where it stays in front */
-};
-
-static void job_done(struct job *job)
-{
-	free(job->workspace);
-	free(job->directory);
-	cairn_log_close(&job->log);
-}
-
-static void report_ready(void *arg)
-{
-	cairn_daemon_ready(arg);
-}
-
-/* Serves an open session until its end. What could not be written counts more than what ended it;
- * `*ret_lost` tells whether there is any. */
-static int serve_session(struct job *job, struct cairn_session *session, bool *ret_lost,
-			 struct cairn_error *err)
-{
-	int served, closed;
-
-	served = cairn_session_serve(session, report_ready, &job->daemon);
-	closed = cairn_session_close(session);
-	*ret_lost = closed < 0;
-	if (closed < 0)
-		return cairn_error_set(err, closed,
-				       "not everything could be written to %s: %s; the log of the "
-				       "mount names the files",
-				       job->workspace, strerror(-closed));
-	if (served < 0)
-		return cairn_error_set(err, served, "the mount of %s on %s broke: %s",
-				       job->workspace, job->directory, strerror(-served));
-	return 0;
-}
-
-static int serve(struct job *job, struct cairn_error *err)
-{
-	_cleanup_(cairn_mark_releasep) struct cairn_mark *mark = NULL;
-	struct cairn_session *session;
-	bool lost;
-	int r;
-
-	/* A log that goes into a pipe nobody reads must not end the mount. */
-	signal(SIGPIPE, SIG_IGN);
-	r = cairn_mark_take(job->workspace, job->directory, job->options->mount.core.read_only,
-			    &mark, err);
-	if (r < 0)
-		return r;
-	r = cairn_session_open(job->workspace, job->directory, &job->options->mount, &job->log,
-			       &session, err);
-	if (r < 0)
-		return cairn_error_set(err, r, "%s cannot be mounted on %s: %s", job->workspace,
-				       job->directory, strerror(-r));
-	r = serve_session(job, session, &lost, err);
-	if (lost)
-		cairn_mark_release(TAKE_PTR(mark), err->text);
-	return r;
-}
-
-static int run_foreground(struct job *job)
+static int run_foreground(struct cairn_job *job)
 {
 	struct cairn_error err = { 0 };
 	int r;
 
-	r = serve(job, &err);
+	r = cairn_job_serve(job, &err);
 	return r < 0 ? cairn_cli_fail_with(r, &err) : 0;
 }
 
-/* The child. Its exit status is for whoever supervises it: the parent is gone by then. */
-static int run_daemon(struct job *job)
-{
-	struct cairn_error err = { 0 };
-	int r;
-
-	r = serve(job, &err);
-	if (r == 0 && job->daemon.report_fd >= 0)
-		r = cairn_error_set(&err, -EIO, "%s was unmounted before it answered",
-				    job->directory);
-	if (r == 0)
-		return 0;
-	cairn_err(&job->log, "%s", err.text);
-	cairn_daemon_failed(&job->daemon, r, &err);
-	return CAIRN_EXIT_FAILURE;
-}
-
 /* The parent: what it can reach is what the user can reach. */
-static int check_answers(const struct job *job, dev_t before, struct cairn_error *err)
+static int check_answers(const struct cairn_job *job, dev_t before, struct cairn_error *err)
 {
 	struct stat st;
 	int r;
@@ -279,7 +192,7 @@ static void remove_dead_mount(const char *directory)
 		cairn_unmount(directory, true, NULL);
 }
 
-static int run_background(struct job *job)
+static int run_background(struct cairn_job *job)
 {
 	struct cairn_error err = { 0 };
 	struct stat before;
@@ -291,7 +204,7 @@ static int run_background(struct job *job)
 	r = cairn_daemon_fork(&job->daemon, job->log.target == CAIRN_LOG_FILE ? job->log.fd : -1,
 			      &err);
 	if (r == 0)
-		return run_daemon(job);
+		return cairn_job_run_daemon(job);
 	if (r > 0)
 		r = cairn_daemon_wait(&job->daemon, job->directory, &err);
 	if (r == 0)
@@ -302,26 +215,8 @@ static int run_background(struct job *job)
 	return cairn_cli_fail_with(r, &err);
 }
 
-static int open_log(struct job *job, bool foreground, struct cairn_error *err)
-{
-	const char *file = job->options->log_file;
-	int r;
-
-	if (job->options->mount.debug)
-		job->log.level = CAIRN_LOG_DEBUG;
-	if (!file && !foreground)
-		cairn_log_to_syslog(&job->log);
-	if (!file)
-		return 0;
-	r = cairn_log_to_file(&job->log, file);
-	if (r < 0)
-		return cairn_error_set(err, r, "the log %s cannot be written: %s", file,
-				       strerror(-r));
-	return 0;
-}
-
 /* Everything that can be said before anything is done. */
-static int prepare(struct job *job, const struct mount_args *in, struct cairn_error *err)
+static int prepare(struct cairn_job *job, const struct mount_args *in, struct cairn_error *err)
 {
 	const char *workspace = in->args.value[0];
 	int r;
@@ -339,7 +234,7 @@ static int prepare(struct job *job, const struct mount_args *in, struct cairn_er
 	r = cairn_check_fuse(job->options, err);
 	if (r < 0)
 		return r;
-	return open_log(job, in->foreground, err);
+	return cairn_job_open_log(job, in->foreground, err);
 }
 
 static int mount_workspace(const struct argp *how, const char *command, int argc, char **argv)
@@ -347,7 +242,7 @@ static int mount_workspace(const struct argp *how, const char *command, int argc
 	_cleanup_(mount_args_done) struct mount_args in = {
 		.args = { .command = command, .names = "WORKSPACE DIR", .want = 2 },
 	};
-	_cleanup_(job_done) struct job job = {
+	_cleanup_(cairn_job_done) struct cairn_job job = {
 		.options = &in.options,
 		.log = CAIRN_LOG_INIT,
 		.daemon = { .report_fd = -1, .capture_fd = -1 },

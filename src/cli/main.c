@@ -14,6 +14,7 @@ static const struct command command_table[] = {
 	{ "init", cairn_cmd_init },
 	{ "mount", cairn_cmd_mount },
 	{ "umount", cairn_cmd_umount },
+	{ "exec", cairn_cmd_exec },
 	{ "info", cairn_cmd_info },
 	{ "list", cairn_cmd_list },
 	{ "check", cairn_cmd_check },
@@ -36,6 +37,7 @@ static const char main_doc[] =
 	"  cairnfs init WORKSPACE            make an empty workspace\n"
 	"  cairnfs mount WORKSPACE DIR       mount it\n"
 	"  cairnfs umount DIR                write what is left and unmount it\n"
+	"  cairnfs exec WORKSPACE -- COMMAND run a command in it, mounted for nobody else\n"
 	"  cairnfs info WORKSPACE            what is in it and who has it mounted\n"
 	"  cairnfs list                      live mounts\n"
 	"  cairnfs stats DIR                 what a mount has done so far\n"

@@ -80,8 +80,15 @@ static int add_options(struct cairn_session *session, struct fuse_args *args)
 static int session_mount(struct cairn_session *session, struct cairn_error *err)
 {
 	_cleanup_(free_args) struct fuse_args args = { 0 };
+	const char *where = session->directory;
+	char connection[32];
 	int r;
 
+	/* How libfuse is told of one, fuse_session_mount() in <fuse_lowlevel.h>. */
+	if (session->options.fuse_fd) {
+		snprintf(connection, sizeof(connection), "/dev/fd/%d", session->options.fuse_fd);
+		where = connection;
+	}
 	r = add_options(session, &args);
 	if (r < 0)
 		return r;
@@ -90,7 +97,7 @@ static int session_mount(struct cairn_session *session, struct cairn_error *err)
 	if (!session->fuse)
 		return cairn_error_set(err, -EINVAL, "libfuse refused the mount options '%s'",
 				       session->options.fuse_options ?: "");
-	if (fuse_session_mount(session->fuse, session->directory) != 0)
+	if (fuse_session_mount(session->fuse, where) != 0)
 		return cairn_error_set(err, -EIO,
 				       "%s cannot be mounted on %s: the kernel or "
 				       "fusermount3 refused it",

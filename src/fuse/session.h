@@ -31,6 +31,9 @@ struct cairn_mount_options {
 	char **base_ignore; /* see struct cairn_base_options */
 	size_t base_ignore_count;
 	uint64_t copy_whole; /* bytes; see struct cairn_store_options */
+	/* A connection to /dev/fuse that is mounted already, perhaps where this process does not
+	 * see it. The session takes it over and never unmounts. 0: it mounts itself. */
+	int fuse_fd;
 };
 
 struct cairn_session;
@@ -40,8 +43,9 @@ struct cairn_session;
 int cairn_fuse_version(void);
 #define CAIRN_FUSE_IO_URING 318
 
-/* Opens the workspace, mounts it on `dir` and returns before the first request is served. Nothing
- * is left behind on failure. `err` says what is wrong in words. Must be called after any fork. */
+/* Opens the workspace, mounts it on `dir` (unless options->fuse_fd is) and returns before the first
+ * request is served. Nothing is left behind on failure. `err` says what is wrong in words. Must be
+ * called after any fork. */
 int cairn_session_open(const char *workspace, const char *dir,
 		       const struct cairn_mount_options *options, const struct cairn_log *log,
 		       struct cairn_session **ret, struct cairn_error *err);

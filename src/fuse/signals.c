@@ -35,17 +35,25 @@ static void sync_mount(const struct cairn_session *session)
 	close(fd);
 }
 
+/* Unmounted properly, the session ends by itself. */
+static void unmount(struct cairn_session *session)
+{
+	if (cairn_unmount(session->directory, false, NULL) == 0)
+		return;
+	cairn_warn(session->log, "%s is in use and is unmounted all the same", session->directory);
+	sync_mount(session);
+	fuse_session_exit(session->fuse);
+}
+
 static void end_session(struct cairn_session *session)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
 
-	/* Unmounted properly, the session ends by itself. */
-	if (cairn_unmount(session->directory, false, NULL) < 0) {
-		cairn_warn(session->log, "%s is in use and is unmounted all the same",
-			   session->directory);
-		sync_mount(session);
+	/* What somebody else has mounted he unmounts. Here that directory may be another mount. */
+	if (session->options.fuse_fd)
 		fuse_session_exit(session->fuse);
-	}
+	else
+		unmount(session);
 	while (!atomic_load(&session->ended)) {
 		cairn_loop_interrupt(&session->loop, WAKE_SIGNAL);
 		nanosleep(&pause, NULL);

@@ -170,7 +170,7 @@ int cairn_check_mount_point(const char *dir, const char *workspace,
 	return 0;
 }
 
-static int check_device(struct cairn_error *err)
+int cairn_check_device(struct cairn_error *err)
 {
 	_cleanup_(cairn_closep) int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	struct stat st;
@@ -250,7 +250,7 @@ int cairn_check_fuse(const struct cairn_options *options, struct cairn_error *er
 	bool is_root = geteuid() == 0;
 	int r;
 
-	r = check_device(err);
+	r = cairn_check_device(err);
 	if (r < 0)
 		return r;
 	if ((!is_root || options->auto_unmount) && !have_fusermount())

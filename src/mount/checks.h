@@ -15,6 +15,9 @@ int cairn_check_mount_point(const char *dir, const char *workspace,
 			    const struct cairn_options *options, char **ret_dir,
 			    struct cairn_error *err);
 
+/* /dev/fuse can be opened. */
+int cairn_check_device(struct cairn_error *err);
+
 /* This user can make FUSE mounts with these options: /dev/fuse, fusermount3 and, for allow_other,
  * /etc/fuse.conf. */
 int cairn_check_fuse(const struct cairn_options *options, struct cairn_error *err);
