@@ -22,6 +22,7 @@ static const struct command command_table[] = {
 	{ "fork", cairn_cmd_fork },
 	{ "stats", cairn_cmd_stats },
 	{ "kv", cairn_cmd_kv },
+	{ "diff", cairn_cmd_diff },
 };
 
 static const char main_doc[] =
@@ -38,6 +39,7 @@ static const char main_doc[] =
 	"  cairnfs restore FILE WORKSPACE    put it back to what such a copy holds\n"
 	"  cairnfs fork WORKSPACE NEW        make another workspace that begins as this one\n"
 	"  cairnfs kv WORKSPACE get KEY      keys and values: get, set, del, list, incr\n"
+	"  cairnfs diff BRANCH [PATH...]     what a branch has changed\n"
 	"\n"
 	"WORKSPACE is a path, or an id that stands for .agentfs/ID.db below the working "
 	"directory; write ./NAME for a file named like a command. cairnfs COMMAND --help says more "

@@ -1,0 +1,23 @@
+/* A set of strings, each with a pointer. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "util/hash.h"
+
+struct cairn_name {
+	UT_hash_handle hh;
+	void *value;
+	char text[];
+};
+
+/* Empty: { NULL }. */
+struct cairn_names {
+	struct cairn_name *table;
+};
+
+/* What was put first stays. -ENOMEM. */
+int cairn_names_put(struct cairn_names *names, const char *text, void *value);
+/* Whether it is there; `ret_value` may be NULL. */
+bool cairn_names_get(const struct cairn_names *names, const char *text, void **ret_value);
+void cairn_names_free(struct cairn_names *names);

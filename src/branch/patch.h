@@ -1,0 +1,24 @@
+/* The changes of a branch as a patch that `git apply` and `patch -p1` take: files, symbolic links,
+ * their bytes and the permission to execute them. Directories as such, owners, other permissions,
+ * times, attributes and devices are not to be had in a patch. */
+#pragma once
+
+#include "branch/change.h"
+
+struct cairn_patch_file {
+	const char *from, *to; /* without a slash in front; NULL: new, deleted */
+	bool renamed;
+	bool binary;
+	size_t added, removed;      /* lines */
+	int64_t old_size, new_size; /* bytes */
+	const char *text;           /* the patch of this file */
+	size_t len;
+};
+/* 0 goes on, anything else ends it and is returned. */
+typedef int (*cairn_patch_fn)(void *arg, const struct cairn_patch_file *file);
+
+/* All files of the changes that match the paths, deletions first. *ret_left_out counts the changes
+ * that no patch can hold. */
+int cairn_patch(struct cairn_branch *branch, const struct cairn_changes *changes,
+		const char *const *paths, size_t path_count, cairn_patch_fn fn, void *arg,
+		size_t *ret_left_out, struct cairn_error *err);

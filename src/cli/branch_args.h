@@ -1,0 +1,38 @@
+/* What the commands that deal with branches share. */
+#pragma once
+
+#include <stdio.h>
+
+#include "branch/change.h"
+#include "cli/cli.h"
+
+/* Arguments: one workspace, then any number of paths. */
+struct cairn_branch_args {
+	const char *command; /* "cairnfs diff" */
+	const char *workspace;
+	char **paths; /* from the root of the workspace: "/a/b" */
+	size_t path_count;
+};
+
+/* As cairn_cli_parse_common(). */
+error_t cairn_branch_parse(int key, char *arg, struct argp_state *state,
+			   struct cairn_branch_args *args);
+void cairn_branch_args_done(struct cairn_branch_args *args);
+
+/* The absolute path of a workspace, of which a live mount has committed what it had in memory.
+ * free() it. */
+int cairn_cli_settled(const char *workspace, char **ret, struct cairn_error *err);
+
+/* Opens the branch and its base. */
+int cairn_cli_open_branch(const char *workspace, bool read_only, struct cairn_branch *ret,
+			  struct cairn_error *err);
+
+/* Whether to print in colours. */
+bool cairn_cli_colours(FILE *to);
+
+/* "added", "renamed", ... */
+const char *cairn_cli_change_word(const struct cairn_change *change);
+/* One line a change, as `cairnfs diff` prints it. */
+void cairn_cli_print_change(FILE *to, const struct cairn_change *change, bool colours);
+/* The same as a JSON object. */
+json_t *cairn_cli_change_json(const struct cairn_change *change);
