@@ -101,4 +101,7 @@ struct cairn_branch_ops {
 	int (*seen_data)(struct cairn_store *store, const char *path,
 			 const struct cairn_seen *seen);
 	int (*seen_delete)(struct cairn_store *store, const char *path);
+	/* All files go: what is left is a root and the inodes that a mount keeps open. Keys and
+	 * the like stay. */
+	int (*clear)(struct cairn_store *store);
 };

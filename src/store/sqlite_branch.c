@@ -568,6 +568,9 @@ static int origin_put(struct cairn_store *base, const struct cairn_origin *origi
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	int r;
 
+	r = cairn_sqlite_note_origin(from_base(base), origin->delta_ino);
+	if (r < 0)
+		return r;
 	if (strlen(origin->path) >= CAIRN_BASE_PATH_MAX)
 		return -ENAMETOOLONG;
 	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_ORIGIN_PUT);
@@ -583,6 +586,9 @@ static int origin_delete(struct cairn_store *base, uint64_t delta_ino)
 {
 	int r;
 
+	r = cairn_sqlite_note_origin(from_base(base), delta_ino);
+	if (r < 0)
+		return r;
 	r = run_with_ino(base, WRITE_ORIGIN_DELETE, delta_ino);
 	return r < 0 ? r : run_with_ino(base, WRITE_FS_ORIGIN_DELETE, delta_ino);
 }
@@ -600,9 +606,13 @@ static int whiteout_put(struct cairn_store *base, const char *path)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	const char *slash = strrchr(path, '/');
+	int r;
 
 	if (!slash || !slash[1] || strlen(path) >= CAIRN_BASE_PATH_MAX)
 		return -EINVAL;
+	r = cairn_sqlite_note_whiteout(from_base(base), path);
+	if (r < 0)
+		return r;
 	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_WHITEOUT_PUT);
 	cairn_query_name(&q, path, strlen(path));
 	cairn_query_name(&q, path, MAX((size_t)(slash - path), (size_t)1));
@@ -612,6 +622,11 @@ static int whiteout_put(struct cairn_store *base, const char *path)
 
 static int whiteout_delete(struct cairn_store *base, const char *path)
 {
+	int r;
+
+	r = cairn_sqlite_note_whiteout(from_base(base), path);
+	if (r < 0)
+		return r;
 	return run_with_path(base, WRITE_WHITEOUT_DELETE, path);
 }
 
@@ -632,7 +647,11 @@ static void bind_digest(struct cairn_query *q, const struct cairn_seen *seen)
 static int seen_put(struct cairn_store *base, const char *path, const struct cairn_seen *seen)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
 
+	r = cairn_sqlite_note_seen(from_base(base), path);
+	if (r < 0)
+		return r;
 	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_SEEN_PUT);
 	cairn_query_name(&q, path, strlen(path));
 	cairn_query_int(&q, seen->mode);
@@ -653,7 +672,11 @@ static int seen_put(struct cairn_store *base, const char *path, const struct cai
 static int seen_data(struct cairn_store *base, const char *path, const struct cairn_seen *seen)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
 
+	r = cairn_sqlite_note_seen(from_base(base), path);
+	if (r < 0)
+		return r;
 	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_SEEN_DATA);
 	cairn_query_name(&q, path, strlen(path));
 	cairn_query_int(&q, seen->size);
@@ -665,7 +688,37 @@ static int seen_data(struct cairn_store *base, const char *path, const struct ca
 
 static int seen_delete(struct cairn_store *base, const char *path)
 {
+	int r;
+
+	r = cairn_sqlite_note_seen(from_base(base), path);
+	if (r < 0)
+		return r;
 	return run_with_path(base, WRITE_SEEN_DELETE, path);
+}
+
+/* Not what was unlinked while in use: a mount frees that itself. Without an origin, the root is as
+ * the base has it. */
+#define NOT_IN_USE "NOT IN (SELECT ino FROM cairn_orphan UNION SELECT 1)"
+static const char *const clear_texts[] = {
+	"DELETE FROM fs_dentry",
+	"DELETE FROM fs_data WHERE ino " NOT_IN_USE,
+	"DELETE FROM fs_symlink WHERE ino " NOT_IN_USE,
+	"DELETE FROM cairn_xattr WHERE ino = 1 OR ino " NOT_IN_USE,
+	"DELETE FROM fs_inode WHERE ino " NOT_IN_USE,
+	"DELETE FROM cairn_origin WHERE delta_ino = 1 OR delta_ino " NOT_IN_USE,
+	"DELETE FROM fs_origin WHERE delta_ino = 1 OR delta_ino " NOT_IN_USE,
+	"DELETE FROM fs_whiteout",
+	"DELETE FROM cairn_seen",
+};
+
+static int clear(struct cairn_store *base)
+{
+	struct cairn_sql *sql = &from_base(base)->sql;
+	int r = cairn_sql_in_transaction(sql) ? 0 : -EIO;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(clear_texts); i++)
+		r = cairn_sql_exec(sql, clear_texts[i]);
+	return r;
 }
 
 static int base_path(struct cairn_store *base, char **ret)
@@ -695,4 +748,5 @@ const struct cairn_branch_ops cairn_sqlite_branch = {
 	.seen_put = seen_put,
 	.seen_data = seen_data,
 	.seen_delete = seen_delete,
+	.clear = clear,
 };

@@ -105,6 +105,7 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 			set_checkpoint_on_close(s, false);
 		cairn_sql_close(&s->guard);
 		cairn_sql_unshare(&s->branch);
+		cairn_sql_unshare(&s->undo);
 		cairn_sql_close(&s->sql);
 		remove_empty_wal(s);
 	}
@@ -289,6 +290,9 @@ static int open_file(struct sqlite_store *store, const char *path,
 			return r;
 	}
 	set_checkpoint_on_close(store, true);
+	r = cairn_sqlite_undo_share(store);
+	if (r < 0)
+		return r;
 	store->base.branch = store->schema.has_base ? &cairn_sqlite_branch : NULL;
 	r = look_for_xattrs(store);
 	if (r < 0)
@@ -340,6 +344,7 @@ int cairn_sqlite_open(const char *path, const struct cairn_store_options *option
 	if (!store)
 		return cairn_error_set(err, -ENOMEM, "cannot open '%s': out of memory", path);
 	store->base.ops = &sqlite_ops;
+	store->base.undo = &cairn_sqlite_undo;
 	store->log = options->log;
 	store->yield_checkpoints = options->yield_checkpoints;
 	store->wal_limit = options->wal_limit;

@@ -9,6 +9,7 @@
  *	sqlite_wal.c	size, sync and checkpoints of the write-ahead log
  *	draft.c		files that are built beside their place
  *	sqlite_branch.c	the tables of a workspace with a base
+ *	sqlite_undo.c	what takes a transaction back
  */
 #pragma once
 
@@ -19,6 +20,7 @@
 #include "store/schema.h"
 #include "store/sql.h"
 #include "store/store.h"
+#include "store/undo.h"
 
 #define CAIRN_READER_CACHE_KIB 2048U
 #define CAIRN_WRITER_CACHE_KIB 16384U
@@ -42,6 +44,9 @@ struct sqlite_store {
 	struct cairn_sql sql;
 	struct cairn_sql guard;  /* holds the write lock while `sql` checkpoints */
 	struct cairn_sql branch; /* the statements of sqlite_branch.c on it; with a base */
+	struct cairn_sql undo;   /* and those of sqlite_undo.c */
+	int64_t undo_id;         /* of the record that this transaction keeps; 0: none */
+	uint64_t undo_first;     /* inodes from this number on are made by this transaction */
 	struct cairn_sql_target target;
 	struct cairn_schema schema; /* fixed after opening, readers look at it */
 	struct cairn_probe probe;   /* as found before opening */
@@ -148,6 +153,22 @@ int cairn_sqlite_orphan_put(struct cairn_store *base, uint64_t ino);
  * follows must not be committed one by one then. */
 void cairn_sqlite_change_begin(struct cairn_query *q, struct cairn_sql *sql,
 			       unsigned int statement);
+
+/* sqlite_undo.c: the statements, and what is called before a row is changed. */
+extern const struct cairn_undo_ops cairn_sqlite_undo;
+int cairn_sqlite_undo_share(struct sqlite_store *store);
+int cairn_sqlite_note_inode(struct sqlite_store *store, uint64_t ino);
+/* With its data, target and attributes. */
+int cairn_sqlite_note_all(struct sqlite_store *store, uint64_t ino);
+int cairn_sqlite_note_dentry(struct sqlite_store *store, uint64_t parent, const char *name,
+			     size_t len);
+int cairn_sqlite_note_chunk(struct sqlite_store *store, uint64_t ino, int64_t index);
+int cairn_sqlite_note_chunks(struct sqlite_store *store, uint64_t ino, int64_t first);
+int cairn_sqlite_note_symlink(struct sqlite_store *store, uint64_t ino);
+int cairn_sqlite_note_xattr(struct sqlite_store *store, uint64_t ino, const char *name);
+int cairn_sqlite_note_origin(struct sqlite_store *store, uint64_t delta_ino);
+int cairn_sqlite_note_whiteout(struct sqlite_store *store, const char *path);
+int cairn_sqlite_note_seen(struct sqlite_store *store, const char *path);
 
 /* sqlite_wal.c */
 /* Whether checkpoints are another process's to make. */

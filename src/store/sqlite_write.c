@@ -131,6 +131,7 @@ int cairn_sqlite_commit(struct cairn_store *base)
 	_cleanup_(cairn_sql_rollbackp) struct cairn_sql *open = &store->sql;
 	int r;
 
+	from_base(base)->undo_id = 0;
 	r = run_plain(open, WRITE_COMMIT);
 	atomic_fetch_add(&store->generation, 1);
 	return r;
@@ -140,6 +141,7 @@ void cairn_sqlite_rollback(struct cairn_store *base)
 {
 	struct cairn_sql *sql = &from_base(base)->sql;
 
+	from_base(base)->undo_id = 0;
 	if (cairn_sql_in_transaction(sql))
 		run_plain(sql, WRITE_ROLLBACK);
 }
@@ -305,13 +307,24 @@ static int run_with_attr(struct cairn_store *base, unsigned int statement,
 
 int cairn_sqlite_inode_insert(struct cairn_store *base, const struct cairn_attr *attr)
 {
-	return run_with_attr(base, WRITE_INODE_INSERT, attr);
+	struct cairn_attr row = *attr;
+	int r = 0;
+
+	/* What takes it back has to know the number. */
+	if (!row.ino && from_base(base)->undo_id)
+		r = cairn_sqlite_lease(base, CAIRN_SEQUENCE_INODE, 1, &row.ino);
+	if (r == 0)
+		r = cairn_sqlite_note_inode(from_base(base), row.ino);
+	return r < 0 ? r : run_with_attr(base, WRITE_INODE_INSERT, &row);
 }
 
 int cairn_sqlite_inode_update(struct cairn_store *base, const struct cairn_attr *attr)
 {
 	int r;
 
+	r = cairn_sqlite_note_inode(from_base(base), attr->ino);
+	if (r < 0)
+		return r;
 	r = run_with_attr(base, WRITE_INODE_UPDATE, attr);
 	if (r < 0)
 		return r;
@@ -331,6 +344,9 @@ int cairn_sqlite_inode_delete(struct cairn_store *base, uint64_t ino, uint32_t m
 {
 	int r;
 
+	r = cairn_sqlite_note_all(from_base(base), ino);
+	if (r < 0)
+		return r;
 	r = run_with_ino(base, WRITE_INODE_DELETE, ino);
 	if (r == 0 && (S_ISREG(mode) || (mode & S_IFMT) == 0))
 		r = cairn_sqlite_data_cut(base, ino, INT64_MIN);
@@ -347,7 +363,11 @@ int cairn_sqlite_dentry_put(struct cairn_store *base, uint64_t parent, const cha
 			    size_t name_len, uint64_t id, uint64_t ino)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
 
+	r = cairn_sqlite_note_dentry(from_base(base), parent, name, name_len);
+	if (r < 0)
+		return r;
 	change_begin(&q, base, WRITE_DENTRY_PUT);
 	cairn_query_number(&q, parent);
 	cairn_query_name(&q, name, name_len);
@@ -360,7 +380,11 @@ int cairn_sqlite_dentry_delete(struct cairn_store *base, uint64_t parent, const 
 			       size_t name_len)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
 
+	r = cairn_sqlite_note_dentry(from_base(base), parent, name, name_len);
+	if (r < 0)
+		return r;
 	change_begin(&q, base, WRITE_DENTRY_DELETE);
 	cairn_query_number(&q, parent);
 	cairn_query_name(&q, name, name_len);
@@ -370,7 +394,11 @@ int cairn_sqlite_dentry_delete(struct cairn_store *base, uint64_t parent, const 
 int cairn_sqlite_symlink_put(struct cairn_store *base, uint64_t ino, const char *target)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
 
+	r = cairn_sqlite_note_symlink(from_base(base), ino);
+	if (r < 0)
+		return r;
 	change_begin(&q, base, WRITE_SYMLINK_PUT);
 	cairn_query_number(&q, ino);
 	cairn_query_text(&q, target, strlen(target));
@@ -381,7 +409,11 @@ int cairn_sqlite_data_put(struct cairn_store *base, uint64_t ino, int64_t index,
 			  size_t len)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
 
+	r = cairn_sqlite_note_chunk(from_base(base), ino, index);
+	if (r < 0)
+		return r;
 	change_begin(&q, base, WRITE_DATA_PUT);
 	cairn_query_number(&q, ino);
 	cairn_query_int(&q, index);
@@ -402,11 +434,21 @@ static int run_with_index(struct cairn_store *base, unsigned int statement, uint
 
 int cairn_sqlite_data_delete(struct cairn_store *base, uint64_t ino, int64_t index)
 {
+	int r;
+
+	r = cairn_sqlite_note_chunk(from_base(base), ino, index);
+	if (r < 0)
+		return r;
 	return run_with_index(base, WRITE_DATA_DELETE, ino, index);
 }
 
 int cairn_sqlite_data_cut(struct cairn_store *base, uint64_t ino, int64_t first)
 {
+	int r;
+
+	r = cairn_sqlite_note_chunks(from_base(base), ino, first);
+	if (r < 0)
+		return r;
 	return run_with_index(base, WRITE_DATA_CUT, ino, first);
 }
 
@@ -414,7 +456,11 @@ int cairn_sqlite_xattr_put(struct cairn_store *base, uint64_t ino, const char *n
 			   const void *value, size_t len)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
 
+	r = cairn_sqlite_note_xattr(from_base(base), ino, name);
+	if (r < 0)
+		return r;
 	change_begin(&q, base, WRITE_XATTR_PUT);
 	cairn_query_number(&q, ino);
 	cairn_query_name(&q, name, strlen(name));
@@ -425,7 +471,11 @@ int cairn_sqlite_xattr_put(struct cairn_store *base, uint64_t ino, const char *n
 int cairn_sqlite_xattr_delete(struct cairn_store *base, uint64_t ino, const char *name)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
 
+	r = cairn_sqlite_note_xattr(from_base(base), ino, name);
+	if (r < 0)
+		return r;
 	change_begin(&q, base, WRITE_XATTR_DELETE);
 	cairn_query_number(&q, ino);
 	cairn_query_name(&q, name, strlen(name));

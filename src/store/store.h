@@ -196,11 +196,13 @@ struct cairn_store_ops {
 };
 
 struct cairn_branch_ops;
+struct cairn_undo_ops;
 struct cairn_base_above;
 
 struct cairn_store {
 	const struct cairn_store_ops *ops;
 	const struct cairn_branch_ops *branch; /* branch.h; NULL where there is no base */
+	const struct cairn_undo_ops *undo;     /* undo.h; of a store that shows more, see `own` */
 	/* Where this store shows more than one: that of the workspace file, and the path of its
 	 * base. Both live as long as this. */
 	struct cairn_store *own;
@@ -252,8 +254,8 @@ struct cairn_init_options {
 	const struct cairn_attr *root;
 };
 
-/* The defaults of new workspaces, by measurement (docs/performance.md): larger pages cost less time a
- * byte, but small commits write more, and a source tree takes more than 1.1 times its bytes with
+/* The defaults of new workspaces, by measurement (docs/performance.md): larger pages cost less time
+ * a byte, but small commits write more, and a source tree takes more than 1.1 times its bytes with
  * pages of 16 KiB. Larger chunks gain little and make a small change of a large file dearer. */
 #define CAIRN_DEFAULT_CHUNK_SIZE 65536U
 #define CAIRN_DEFAULT_PAGE_SIZE  8192U
