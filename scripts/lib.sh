@@ -8,7 +8,7 @@ build_packages=(gcc libc6-dev pkg-config meson ninja-build libfuse3-dev fuse3 li
 bench_packages=(jq bsdextrautils gnuplot-nox fonts-dejavu-core)
 # shellcheck disable=SC2034
 test_packages=(libcriterion-dev sqlite3 git rsync attr acl ca-certificates diffutils
-	clang-tidy clang-format shellcheck g++ fio xfsprogs)
+	clang-tidy clang-format shellcheck g++ fio jq patch xfsprogs)
 
 say() {
 	echo "==> $*"

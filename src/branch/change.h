@@ -50,12 +50,14 @@ struct cairn_change {
 	/* The directory that it lies in, where the branch has something of that; NULL for the root
 	 * and for what was deleted where nothing else is. */
 	struct cairn_change *parent;
-	/* The topmost renamed directory that it lies in, itself included. */
+	/* The topmost directory that it lies in, itself included, that was renamed, or that was
+	 * made in the place of one that was deleted: all of it goes together. */
 	struct cairn_change *unit;
 	/* Others may use these as they like. */
 	bool selected, conflict;
-	const char *why; /* there is a conflict; static */
+	const char *why; /* there is one; static */
 	uint64_t target;
+	size_t kids; /* entries that it has in the branch */
 };
 
 struct cairn_changes {

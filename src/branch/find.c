@@ -407,6 +407,8 @@ static int walk_into(struct finder *f, struct cairn_change *c)
 		if (r < 0)
 			return r;
 	}
+	if (dir.opaque && !c->unit)
+		c->unit = c;
 	r = walk(f, &dir);
 	if (r == 0 && dir.opaque)
 		r = f->branch->base->ops->list(f->branch->base, dir.node, hidden_entry, &hidden);

@@ -156,10 +156,22 @@ static bool is_directory(const struct cairn_change *change)
 	return S_ISDIR(change->kind == CAIRN_CHANGE_DELETED ? change->was.mode : change->now.mode);
 }
 
-/* Control characters in a name must not reach the terminal. */
-static void print_path(FILE *to, const char *path)
+int cairn_cli_refuse_directory(const char *path, struct cairn_error *err)
 {
-	for (const char *c = path + 1; *c; c++) {
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+		return 0;
+	return cairn_error_set(err, -EOPNOTSUPP,
+			       "'%s' is a directory, and only into a workspace can be accepted; "
+			       "apply the patch of 'cairnfs diff --patch' there, or copy from a "
+			       "mount of the branch",
+			       path);
+}
+
+void cairn_cli_print_path(FILE *to, const char *text)
+{
+	for (const char *c = text; *c; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			fprintf(to, "\\x%02x", (unsigned char)*c);
 		else
@@ -170,10 +182,11 @@ static void print_path(FILE *to, const char *path)
 static void print_names(FILE *to, const struct cairn_change *change)
 {
 	if (change->kind == CAIRN_CHANGE_RENAMED) {
-		print_path(to, change->from);
+		cairn_cli_print_path(to, change->from + 1);
 		fputs(is_directory(change) ? "/ -> " : " -> ", to);
 	}
-	print_path(to, change->kind == CAIRN_CHANGE_DELETED ? change->from : change->path);
+	cairn_cli_print_path(
+		to, (change->kind == CAIRN_CHANGE_DELETED ? change->from : change->path) + 1);
 	if (is_directory(change))
 		fputc('/', to);
 }

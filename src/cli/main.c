@@ -23,6 +23,9 @@ static const struct command command_table[] = {
 	{ "stats", cairn_cmd_stats },
 	{ "kv", cairn_cmd_kv },
 	{ "diff", cairn_cmd_diff },
+	{ "accept", cairn_cmd_accept },
+	{ "undo", cairn_cmd_undo },
+	{ "reset", cairn_cmd_reset },
 };
 
 static const char main_doc[] =
@@ -40,6 +43,9 @@ static const char main_doc[] =
 	"  cairnfs fork WORKSPACE NEW        make another workspace that begins as this one\n"
 	"  cairnfs kv WORKSPACE get KEY      keys and values: get, set, del, list, incr\n"
 	"  cairnfs diff BRANCH [PATH...]     what a branch has changed\n"
+	"  cairnfs accept BRANCH [PATH...]   make its changes in its base\n"
+	"  cairnfs undo WORKSPACE [ID]       take back what was accepted into it\n"
+	"  cairnfs reset BRANCH PATH...      drop changes\n"
 	"\n"
 	"WORKSPACE is a path, or an id that stands for .agentfs/ID.db below the working "
 	"directory; write ./NAME for a file named like a command. cairnfs COMMAND --help says more "

@@ -1,0 +1,265 @@
+/* Taking changes out of a branch, so that it shows what the base has there. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "branch/accept.h"
+#include "util/macro.h"
+
+struct dropper {
+	struct cairn_branch *branch;
+	const struct cairn_changes *changes;
+	bool accepted;
+	struct cairn_names links; /* rows: how many names they keep */
+	struct cairn_names exact; /* paths in the base of which nothing is noted any more */
+	struct cairn_names below; /* the same, with all that is below */
+};
+
+static void dropperp(struct dropper *d)
+{
+	cairn_names_free(&d->links);
+	cairn_names_free(&d->exact);
+	cairn_names_free(&d->below);
+}
+
+static void row_key(uint64_t row, char ret[32])
+{
+	snprintf(ret, 32, "%llu", (unsigned long long)row);
+}
+
+static int count_links(struct dropper *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < d->changes->count; i++)
+		d->changes->list[i]->kids = 0;
+	for (size_t i = 0; r == 0 && i < d->changes->count; i++) {
+		struct cairn_change *c = d->changes->list[i];
+		struct cairn_name *name;
+		char key[32];
+
+		if (c->kind == CAIRN_CHANGE_DELETED)
+			continue;
+		if (c->parent)
+			c->parent->kids++;
+		row_key(c->row, key);
+		r = cairn_names_put(&d->links, key, NULL);
+		HASH_FIND(hh, d->links.table, key, strlen(key), name);
+		if (name)
+			name->value = (void *)((uintptr_t)name->value + 1);
+	}
+	return r;
+}
+
+/* One name less; how many are left. */
+static size_t drop_link(struct dropper *d, uint64_t row)
+{
+	struct cairn_name *name;
+	char key[32];
+
+	row_key(row, key);
+	HASH_FIND(hh, d->links.table, key, strlen(key), name);
+	if (!name)
+		return 0;
+	name->value = (void *)((uintptr_t)name->value - 1);
+	return (size_t)(uintptr_t)name->value;
+}
+
+/* A directory that the base has by now as it is here, and that still has something of the branch's
+ * in it. */
+static int stay_over_base(struct dropper *d, const struct cairn_change *c)
+{
+	const struct cairn_origin origin = { .delta_ino = c->row, .path = c->path };
+	const char *path = c->kind == CAIRN_CHANGE_MODIFIED ? c->from : c->path;
+	struct cairn_store *own = d->branch->own;
+	const struct cairn_seen seen = {
+		.mode = c->now.mode,
+		.uid = c->now.uid,
+		.gid = c->now.gid,
+		.mtime = c->now.mtime,
+		.ctime = c->now.ctime,
+	};
+	int r = 0;
+
+	if (c->kind == CAIRN_CHANGE_NONE)
+		return 0;
+	if (c->kind != CAIRN_CHANGE_MODIFIED)
+		r = own->branch->origin_put(own, &origin);
+	if (r == 0)
+		r = own->branch->seen_delete(own, path);
+	return r < 0 ? r : own->branch->seen_put(own, path, &seen);
+}
+
+/* A count of 1 says nothing. */
+static int drop_subdir(struct dropper *d, struct cairn_change *dir)
+{
+	struct cairn_store *own = d->branch->own;
+	struct cairn_attr attr;
+
+	if (dir->now.nlink < 3)
+		return 0;
+	dir->now.nlink--;
+	attr = dir->now;
+	attr.ino = dir->row;
+	return own->ops->inode_update(own, &attr);
+}
+
+static int drop_entry(struct dropper *d, struct cairn_change *c)
+{
+	struct cairn_store *own = d->branch->own;
+	const char *name = strrchr(c->path, '/') + 1;
+	struct cairn_attr attr = c->now;
+	size_t left;
+	int r;
+
+	r = own->ops->dentry_delete(own, c->dir_row, name, strlen(name));
+	if (r < 0)
+		return r;
+	c->parent->kids--;
+	r = S_ISDIR(c->now.mode) ? drop_subdir(d, c->parent) : 0;
+	if (r < 0)
+		return r;
+	left = drop_link(d, c->row);
+	if (left > 0) {
+		attr.ino = c->row;
+		attr.nlink = (uint32_t)left;
+		return own->ops->inode_update(own, &attr);
+	}
+	r = own->ops->inode_delete(own, c->row, c->now.mode);
+	return r < 0 ? r : own->branch->origin_delete(own, c->row);
+}
+
+static int note_gone(struct dropper *d, const struct cairn_change *c)
+{
+	bool whole = c->kind != CAIRN_CHANGE_MODIFIED && c->kind != CAIRN_CHANGE_NONE;
+	int r = 0;
+
+	if (c->from)
+		r = cairn_names_put(whole || c == c->unit ? &d->below : &d->exact, c->from, NULL);
+	if (r == 0 && c->place)
+		r = cairn_names_put(whole || c == c->unit ? &d->below : &d->exact, c->place, NULL);
+	return r;
+}
+
+/* A directory without anything in it that is as the base has it. */
+static bool is_idle(const struct cairn_change *c)
+{
+	return c->kind == CAIRN_CHANGE_NONE && S_ISDIR(c->now.mode) && c->in_place &&
+	       c->kids == 0 && c->parent;
+}
+
+struct root {
+	struct cairn_store *own;
+};
+
+static int drop_xattr(void *arg, const char *name)
+{
+	const struct root *root = arg;
+
+	return root->own->ops->xattr_delete(root->own, CAIRN_ROOT_INO, name);
+}
+
+/* Without an origin, the root has the attributes of the base's. */
+static int drop_root(struct dropper *d, const struct cairn_change *c)
+{
+	struct root root = { .own = d->branch->own };
+	int r;
+
+	if (c->kind != CAIRN_CHANGE_MODIFIED)
+		return 0;
+	r = root.own->branch->origin_delete(root.own, CAIRN_ROOT_INO);
+	if (r == 0)
+		r = root.own->branch->seen_delete(root.own, "/");
+	if (r == 0)
+		r = root.own->ops->xattr_scan(d->branch->reader, CAIRN_ROOT_INO, drop_xattr, &root);
+	return r;
+}
+
+static int drop_change(struct dropper *d, struct cairn_change *c)
+{
+	bool stays = c->kind != CAIRN_CHANGE_DELETED && S_ISDIR(c->now.mode) && c->kids > 0;
+	int r;
+
+	if (!c->selected && !is_idle(c))
+		return 0;
+	if (!c->parent)
+		return drop_root(d, c);
+	if (stays)
+		return d->accepted ? stay_over_base(d, c) : 0;
+	r = note_gone(d, c);
+	return r < 0 || c->kind == CAIRN_CHANGE_DELETED ? r : drop_entry(d, c);
+}
+
+/* Whether nothing is to be noted of a path of the base any more. */
+static bool is_gone(const struct dropper *d, const char *path)
+{
+	_cleanup_(cairn_freep) char *at = strdup(path);
+
+	if (cairn_names_get(&d->exact, path, NULL))
+		return true;
+	while (at && at[0]) {
+		if (cairn_names_get(&d->below, at, NULL))
+			return true;
+		*strrchr(at, '/') = '\0';
+	}
+	return false;
+}
+
+/* Where something was renamed from that stays renamed, nothing may show up again. */
+static bool is_needed(const struct dropper *d, const char *path)
+{
+	void *moved = NULL;
+
+	return cairn_names_get(&d->changes->moved, path, &moved) &&
+	       !((struct cairn_change *)moved)->selected;
+}
+
+static int drop_notes(struct dropper *d)
+{
+	struct cairn_store *own = d->branch->own;
+	struct cairn_name *name, *next;
+	int r = 0;
+
+	HASH_ITER (hh, d->changes->whiteouts.table, name, next) {
+		if (is_gone(d, name->text) && !is_needed(d, name->text))
+			r = own->branch->whiteout_delete(own, name->text);
+		if (r < 0)
+			return r;
+	}
+	HASH_ITER (hh, d->changes->seen.table, name, next) {
+		if (is_gone(d, name->text) && !is_needed(d, name->text))
+			r = own->branch->seen_delete(own, name->text);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+/* What is no change is not worth keeping alone. */
+static bool is_all(const struct cairn_changes *changes)
+{
+	for (size_t i = 0; i < changes->count; i++)
+		if (!changes->list[i]->selected && cairn_change_is_real(changes->list[i]))
+			return false;
+	return true;
+}
+
+int cairn_drop(struct cairn_branch *branch, const struct cairn_changes *changes, bool accepted)
+{
+	_cleanup_(dropperp) struct dropper d = {
+		.branch = branch,
+		.changes = changes,
+		.accepted = accepted,
+	};
+	int r;
+
+	if (is_all(changes))
+		return branch->own->branch->clear(branch->own);
+	r = count_links(&d);
+	/* By path, so that what lies in a directory comes before it. */
+	for (size_t i = changes->count; r == 0 && i > 0; i--)
+		r = drop_change(&d, changes->list[i - 1]);
+	return r < 0 ? r : drop_notes(&d);
+}

@@ -1,0 +1,298 @@
+/* cairnfs undo: takes back what was accepted into a workspace. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/branch_args.h"
+#include "mount/json.h"
+#include "mount/number.h"
+#include "store/undo.h"
+
+#define BUSY_TIMEOUT_MS 10000U
+#define NAMED_MAX       10U   /* changed paths that are told */
+#define DEPTH_MAX       4096U /* of a path */
+
+enum { KEY_LIST = 256, KEY_FORCE };
+
+struct undo_args {
+	struct cairn_cli_args args;
+	bool list, force, json;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct undo_args *in = state->input;
+
+	switch (key) {
+	case KEY_LIST:
+		in->list = true;
+		return 0;
+	case KEY_FORCE:
+		in->force = true;
+		return 0;
+	case 'j':
+		in->json = true;
+		return 0;
+	case ARGP_KEY_END: /* the id may be missing */
+		if (in->args.count == 0)
+			return cairn_cli_usage_error(in->args.command, "no workspace given");
+		return 0;
+	default:
+		return cairn_cli_parse_common(key, arg, state, &in->args);
+	}
+}
+
+static const struct argp_option option_table[] = {
+	{ "list", KEY_LIST, NULL, 0, "Tell what can be taken back, latest first", 0 },
+	{ "force", KEY_FORCE, NULL, 0,
+	  "Also where it has changed since; what was put since into a directory that came with it "
+	  "stays",
+	  0 },
+	{ "json", 'j', NULL, 0, "Print JSON", 0 },
+	{ 0 },
+};
+
+static const struct argp argp = {
+	.options = option_table,
+	.parser = parse,
+	.args_doc = "WORKSPACE [ID]",
+	.children = cairn_cli_help,
+	.doc = "Put a workspace back to what it was before an accept, the last one or the one of "
+	       "this id.\vWORKSPACE is the base of the branch; it may be mounted. An undo can be "
+	       "taken back in turn, by its id.",
+};
+
+struct undo {
+	const struct undo_args *in;
+	char *path;
+	struct cairn_store *store;
+	struct cairn_reader *reader;
+	int64_t id; /* to be taken back; 0: not found */
+	bool undone;
+	int64_t changes;
+	size_t changed;
+	json_t *json;
+};
+
+static void undop(struct undo *undo)
+{
+	if (undo->reader)
+		undo->store->ops->reader_close(undo->reader);
+	if (undo->store)
+		undo->store->ops->close(undo->store);
+	free(undo->path);
+}
+
+static int print_record(void *arg, const struct cairn_undo_record *record)
+{
+	struct undo *undo = arg;
+	time_t at = (time_t)record->time;
+	char when[32] = "";
+	struct tm tm;
+
+	if (localtime_r(&at, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	if (undo->in->json) {
+		json_t *one = json_object();
+
+		json_object_set_new(one, "id", json_integer(record->id));
+		json_object_set_new(one, "kind", cairn_json_text(record->kind));
+		json_object_set_new(one, "time", json_integer(record->time));
+		json_object_set_new(one, "branch", cairn_json_text(record->source));
+		json_object_set_new(one, "changes", json_integer(record->changes));
+		json_object_set_new(one, "undone", json_boolean(record->undone));
+		if (record->of)
+			json_object_set_new(one, "of", json_integer(record->of));
+		json_array_append_new(undo->json, one);
+		return 0;
+	}
+	printf("%4" PRId64 "  %s  %" PRId64 " changes", record->id, when, record->changes);
+	if (record->of)
+		printf(", undo of %" PRId64, record->of);
+	else
+		printf(" of %s", record->source);
+	puts(record->undone ? " (taken back)" : "");
+	undo->changes++;
+	return 0;
+}
+
+static int list(struct undo *undo)
+{
+	int r;
+
+	undo->json = undo->in->json ? json_array() : NULL;
+	r = undo->store->undo->list(undo->store, print_record, undo);
+	if (r < 0)
+		return cairn_cli_fail("'%s' cannot be read: %s", undo->path, strerror(-r));
+	if (undo->in->json)
+		return cairn_cli_print_json(undo->json);
+	if (undo->changes == 0)
+		puts("Nothing was accepted that could be taken back.");
+	return 0;
+}
+
+static int find_record(void *arg, const struct cairn_undo_record *record)
+{
+	struct undo *undo = arg;
+	bool wanted =
+		undo->in->args.count > 1 ? record->id == undo->id : !record->of && !record->undone;
+
+	if (!wanted)
+		return 0;
+	undo->id = record->id;
+	undo->undone = record->undone;
+	undo->changes = record->changes;
+	return 1;
+}
+
+/* What is to be taken back. */
+static int find(struct undo *undo, struct cairn_error *err)
+{
+	const char *id = undo->in->args.value[1];
+	int r;
+
+	if (id) {
+		char *end;
+
+		undo->id = strtoll(id, &end, 10);
+		if (*end || end == id)
+			return cairn_error_set(err, -EINVAL,
+					       "'%s' is no id; see 'cairnfs undo --list'", id);
+	}
+	r = undo->store->undo->list(undo->store, find_record, undo);
+	if (r < 0)
+		return cairn_error_set(err, r, "'%s' cannot be read: %s", undo->path, strerror(-r));
+	if (r == 0 && id)
+		return cairn_error_set(err, -ENOENT,
+				       "'%s' has no record %s; see 'cairnfs undo --list'",
+				       undo->path, id);
+	if (r == 0)
+		return cairn_error_set(err, -ENOENT,
+				       "nothing was accepted into '%s' that could "
+				       "be taken back",
+				       undo->path);
+	if (undo->undone)
+		return cairn_error_set(err, -EALREADY, "%s was taken back already", id);
+	return 0;
+}
+
+/* Prints the path of an inode, as far as it has one. */
+static void print_path(struct undo *undo, uint64_t ino, const char *name, size_t len)
+{
+	_cleanup_(cairn_freep) char *path = strndup(name ? name : "", len);
+	char one[CAIRN_NAME_MAX + 1];
+
+	for (unsigned int i = 0; path && ino != CAIRN_ROOT_INO && i < DEPTH_MAX; i++) {
+		char *longer;
+
+		if (undo->store->ops->dentry_name(undo->reader, ino, &ino, one) < 0)
+			break;
+		if (asprintf(&longer, "%s%s%s", one, path[0] ? "/" : "", path) < 0)
+			break;
+		free(path);
+		path = longer;
+	}
+	if (path && path[0]) {
+		cairn_cli_print_path(stderr, path);
+		fputs(": changed since\n", stderr);
+	}
+}
+
+static int print_changed(void *arg, uint64_t ino, const char *name, size_t len)
+{
+	struct undo *undo = arg;
+
+	if (!undo->in->force && undo->changed < NAMED_MAX)
+		print_path(undo, ino, name, len);
+	undo->changed++;
+	return 0;
+}
+
+/* In a transaction. */
+static int take_back(struct undo *undo, int64_t *ret_id, struct cairn_error *err)
+{
+	const struct cairn_undo_ops *ops = undo->store->undo;
+	int r;
+
+	r = find(undo, err);
+	if (r < 0)
+		return r;
+	r = ops->changed(undo->store, undo->id, print_changed, undo);
+	if (r < 0)
+		return r;
+	if (undo->changed && !undo->in->force)
+		return cairn_error_set(
+			err, -EEXIST,
+			"%zu of what was accepted then has changed since, and nothing "
+			"was taken back; --force does it all the same",
+			undo->changed);
+	r = ops->begin(undo->store, "undo", undo->path, undo->id, ret_id);
+	if (r == 0)
+		r = ops->revert(undo->store, undo->id, *ret_id);
+	return r < 0 ? r : ops->finish(undo->store, *ret_id, undo->changes);
+}
+
+static int run_undo(struct undo *undo)
+{
+	struct cairn_error err = { 0 };
+	int64_t id = 0;
+	int r;
+
+	r = undo->store->ops->begin(undo->store);
+	if (r == 0)
+		r = take_back(undo, &id, &err);
+	if (r == 0)
+		r = undo->store->ops->commit(undo->store);
+	if (r == 0)
+		r = undo->store->ops->sync(undo->store);
+	if (r < 0) {
+		undo->store->ops->rollback(undo->store);
+		return cairn_cli_fail_with(r, &err);
+	}
+	if (undo->in->json) {
+		json_t *root = json_object();
+
+		json_object_set_new(root, "undone", json_integer(undo->id));
+		json_object_set_new(root, "changes", json_integer(undo->changes));
+		json_object_set_new(root, "undo", json_integer(id));
+		return cairn_cli_print_json(root);
+	}
+	printf("%" PRId64 " changes taken back.\n"
+	       "To have them again: cairnfs undo %s %" PRId64 "\n",
+	       undo->changes, undo->path, id);
+	return 0;
+}
+
+static int run(const struct undo_args *in)
+{
+	const struct cairn_store_options options = {
+		.busy_timeout_ms = BUSY_TIMEOUT_MS,
+	};
+	_cleanup_(undop) struct undo undo = { .in = in };
+	struct cairn_error err = { 0 };
+	int r;
+
+	r = cairn_cli_settled(in->args.value[0], &undo.path, &err);
+	if (r == 0)
+		r = cairn_cli_refuse_directory(undo.path, &err);
+	if (r == 0)
+		r = cairn_sqlite_store_open(undo.path, &options, &undo.store, &err);
+	if (r == 0)
+		r = undo.store->ops->reader_open(undo.store, &undo.reader);
+	if (r < 0)
+		return cairn_cli_fail_with(r, &err);
+	return in->list ? list(&undo) : run_undo(&undo);
+}
+
+int cairn_cmd_undo(int argc, char **argv)
+{
+	struct undo_args in = {
+		.args = { .command = "cairnfs undo", .names = "WORKSPACE [ID]", .want = 2 },
+	};
+	int status;
+
+	status = cairn_cli_parse(&argp, argc, argv, &in);
+	return status ? status : run(&in);
+}
