@@ -26,6 +26,8 @@ static const struct command command_table[] = {
 	{ "accept", cairn_cmd_accept },
 	{ "undo", cairn_cmd_undo },
 	{ "reset", cairn_cmd_reset },
+	{ "reject", cairn_cmd_reject },
+	{ "gc", cairn_cmd_gc },
 };
 
 static const char main_doc[] =
@@ -46,6 +48,8 @@ static const char main_doc[] =
 	"  cairnfs accept BRANCH [PATH...]   make its changes in its base\n"
 	"  cairnfs undo WORKSPACE [ID]       take back what was accepted into it\n"
 	"  cairnfs reset BRANCH PATH...      drop changes\n"
+	"  cairnfs reject BRANCH             drop all of them, and keep them for a while\n"
+	"  cairnfs gc [WORKSPACE...]         let go of what was kept\n"
 	"\n"
 	"WORKSPACE is a path, or an id that stands for .agentfs/ID.db below the working "
 	"directory; write ./NAME for a file named like a command. cairnfs COMMAND --help says more "

@@ -82,7 +82,8 @@ static void set_checkpoint_on_close(struct cairn_sql *sql, bool on)
 
 /* That no process has the workspace open; its WAL is folded in by that. One that SQLite cannot open
  * is what a restore is there for, and nobody has it open. */
-static int check_unused(const char *to, unsigned int busy_timeout_ms, struct cairn_error *err)
+int cairn_restore_check_unused(const char *to, unsigned int busy_timeout_ms,
+			       struct cairn_error *err)
 {
 	_cleanup_(cairn_sql_target_clear) struct cairn_sql_target target = { 0 };
 	_cleanup_(cairn_sql_close) struct cairn_sql sql = { 0 };
@@ -143,7 +144,7 @@ int cairn_restore(const char *from, const char *to, const struct cairn_clone_opt
 	if (r == 0)
 		r = cairn_clone_fill(from, &draft, options, &result.clone, err);
 	if (r == 0 && is_there)
-		r = check_unused(to, options->busy_timeout_ms, err);
+		r = cairn_restore_check_unused(to, options->busy_timeout_ms, err);
 	if (r == 0)
 		r = place(&draft, is_there ? &there : NULL, options->force, result.kept, err);
 	if (r == 0)

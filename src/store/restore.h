@@ -12,6 +12,11 @@ int cairn_restore_check(const char *from, unsigned int busy_timeout_ms,
 					 unsigned int total),
 			void *arg, uint64_t *ret_errors, struct cairn_error *err);
 
+/* Whether no process has the workspace open, of which the WAL is folded in by that; -EBUSY with
+ * words. */
+int cairn_restore_check_unused(const char *to, unsigned int busy_timeout_ms,
+			       struct cairn_error *err);
+
 struct cairn_restore_result {
 	struct cairn_clone_result clone;
 	char kept[PATH_MAX]; /* where what stood at the path is now; empty: nowhere */
