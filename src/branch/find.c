@@ -15,6 +15,7 @@
 struct origin {
 	UT_hash_handle hh;
 	uint64_t row;
+	uint64_t base_ino;
 	int64_t data_end;
 	char path[];
 };
@@ -137,6 +138,7 @@ static int load_origin(void *arg, const struct cairn_origin *from)
 	if (!origin)
 		return -ENOMEM;
 	origin->row = from->delta_ino;
+	origin->base_ino = from->base_ino;
 	origin->data_end = from->data_end;
 	memcpy(origin->path, from->path, len + 1);
 	HASH_ADD(hh, f->origins, row, sizeof(origin->row), origin);
@@ -208,14 +210,13 @@ static bool same_type(const struct cairn_attr *a, const struct cairn_attr *b)
 	return (a->mode & S_IFMT) == (b->mode & S_IFMT);
 }
 
-/* Two accepts of which the second did not come to its end: what was renamed lies in the base under
- * its new name by now, and the old one, which had the bytes, is gone. */
-static bool was_accepted(const struct cairn_change *c, const struct cairn_attr *there)
+/* What was accepted and could not be taken out of the branch lies in the base under its new name by
+ * now; the path that it came from is gone, or something else's. */
+static bool was_accepted(const struct origin *origin, const struct cairn_change *c,
+			 const struct cairn_attr *there)
 {
-	return c->now.mode == there->mode && c->now.size == there->size &&
-	       c->now.uid == there->uid && c->now.gid == there->gid &&
-	       c->now.mtime.tv_sec == there->mtime.tv_sec &&
-	       c->now.mtime.tv_nsec == there->mtime.tv_nsec;
+	return origin && origin->base_ino && there->ino == origin->base_ino &&
+	       same_type(&c->now, there);
 }
 
 /* Where the base has what the entry came from: itself at its place, or elsewhere. */
@@ -228,6 +229,11 @@ static int find_origin(struct finder *f, const struct dir *dir, struct cairn_cha
 	*ret_was = (struct cairn_attr){ 0 };
 	if (origin)
 		c->content.data_end = origin->data_end;
+	if (was_accepted(origin, c, there)) {
+		*ret_was = *there;
+		c->from = strdup(c->place);
+		return c->from ? 0 : -ENOMEM;
+	}
 	if (origin && origin->path[0]) {
 		if (c->place && strcmp(origin->path, c->place) == 0)
 			*ret_was = *there;
@@ -244,9 +250,6 @@ static int find_origin(struct finder *f, const struct dir *dir, struct cairn_cha
 		return r;
 	/* A directory that shows what the base has in its place. */
 	if (S_ISDIR(c->now.mode) && !dir->opaque && (!origin || origin->path[0]))
-		*ret_was = *there;
-	else if (origin && origin->path[0] && S_ISREG(c->now.mode) && origin->data_end != 0 &&
-		 was_accepted(c, there))
 		*ret_was = *there;
 	if (ret_was->ino)
 		c->from = strdup(c->place);

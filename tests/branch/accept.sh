@@ -14,38 +14,6 @@ cairnfs() {
 	"$CAIRNFS_BIN" "$@"
 }
 
-# tree DB: all that can be seen of it: attributes, times, bytes, extended attributes.
-tree() {
-	show() {
-		list_tree "$mnt"
-		(
-			cd "$mnt"
-			find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
-			getfattr -R -h -d -m user . 2>/dev/null
-		)
-	}
-	mounted "$1" show
-}
-
-sound() {
-	cairnfs check "$1"
-}
-
-# fresh [NAME]: a filled base, and a branch over it.
-fresh() {
-	rm -f "$scratch"/*.db*
-	cairnfs init "$base"
-	mounted "$base" fill "$mnt"
-	cairnfs init "$agent" --base "$base"
-}
-
-# with DB COMMAND: in a mount of it, with the mount as working directory.
-with() {
-	local db=$1 command=$2
-
-	mounted "$db" bash -euc 'cd "$0"; eval "$1"' "$mnt" "$command"
-}
-
 lines() {
 	wc -l <"$1"
 }
@@ -333,6 +301,79 @@ two_at_once() {
 	[ "$(sqlite3 "$base" 'SELECT COUNT(*) FROM cairn_undo')" = 4 ]
 }
 
+# Both are mounted, with changes that are not committed yet; afterwards both mounts show them.
+mounted_both() {
+	local agent_mnt=$scratch/agent-mnt
+
+	fresh
+	cairnfs mount "$base" "$mnt"
+	mkdir -p "$agent_mnt"
+	cairnfs mount "$agent" "$agent_mnt" -o commit_interval_ms=60000
+	echo base >"$mnt/of-base"
+	[ "$(cat "$mnt/keep")" = keep ]
+	echo mine >"$agent_mnt/keep"
+	mv "$agent_mnt/docs" "$agent_mnt/documents"
+	echo new >"$agent_mnt/new"
+	[ "$(cat "$mnt/keep")" = keep ]
+	[ ! -e "$mnt/new" ]
+	cairnfs diff "$agent" --name-status | tee "$scratch/out"
+	grep -F '	new' "$scratch/out"
+	cairnfs accept "$agent"
+	for _ in $(seq 100); do
+		[ -e "$mnt/new" ] && [ "$(cat "$mnt/keep")" = mine ] && break
+		sleep 0.1
+	done
+	[ "$(cat "$mnt/keep" "$mnt/new" "$mnt/of-base" "$mnt/documents/d")" = \
+		"$(printf 'mine\nnew\nbase\ndoc')" ]
+	[ ! -e "$mnt/docs" ]
+	[ "$(cat "$agent_mnt/keep" "$agent_mnt/new" "$agent_mnt/documents/d")" = \
+		"$(printf 'mine\nnew\ndoc')" ]
+	echo later >"$agent_mnt/keep"
+	cairnfs undo "$base"
+	for _ in $(seq 100); do
+		[ ! -e "$mnt/new" ] && [ "$(cat "$mnt/keep")" = keep ] && break
+		sleep 0.1
+	done
+	[ ! -e "$mnt/new" ]
+	[ "$(cat "$mnt/keep" "$mnt/docs/d")" = "$(printf 'keep\ndoc')" ]
+	[ "$(cat "$agent_mnt/keep")" = later ]
+	cairnfs umount "$agent_mnt"
+	cairnfs umount "$mnt"
+	sound "$base"
+	sound "$agent"
+}
+
+# What another agent has not accepted is its own, also while all are mounted.
+isolation() {
+	local a=$scratch/agent-mnt b=$scratch/b-mnt
+
+	fresh
+	cairnfs init "$scratch/b.db" --base "$base"
+	mkdir -p "$a" "$b"
+	cairnfs mount "$base" "$mnt"
+	cairnfs mount "$agent" "$a"
+	cairnfs mount "$scratch/b.db" "$b"
+	echo a >"$a/keep"
+	rm "$a/mode"
+	echo b >"$b/keep"
+	sync "$b/keep" # what the branch saw is noted when its mount commits
+	[ "$(cat "$mnt/keep" "$a/keep" "$b/keep")" = "$(printf 'keep\na\nb')" ]
+	[ -e "$mnt/mode" ]
+	[ -e "$b/mode" ]
+	cairnfs accept "$agent"
+	for _ in $(seq 100); do
+		[ ! -e "$b/mode" ] && [ ! -e "$mnt/mode" ] && break
+		sleep 0.1
+	done
+	[ ! -e "$b/mode" ]
+	[ "$(cat "$mnt/keep" "$b/keep")" = "$(printf 'a\nb')" ]
+	! cairnfs accept "$scratch/b.db" 2>"$scratch/err"
+	grep '^keep: changed in the base since' "$scratch/err"
+	cairnfs umount "$a"
+	cairnfs umount "$b"
+	cairnfs umount "$mnt"
+}
+
 directories_are_refused() {
 	mkdir -p "$scratch/dir"
 	cairnfs init "$scratch/over.db" --base "$scratch/dir"
@@ -348,7 +389,7 @@ scratch
 mnt=$scratch/mnt
 base=$scratch/base.db
 agent=$scratch/agent.db
-will_mount "$mnt"
+will_mount "$mnt" "$scratch/agent-mnt" "$scratch/b-mnt"
 for i in $(seq 50); do
 	will_mount "$scratch/agents/m$i"
 done
@@ -370,5 +411,7 @@ check 'undo leaves what others accepted' undo_among_others
 check 'a base that is a branch itself' branch_over_branch
 check 'fifty agents, one after another' fifty_agents
 check 'accepts at the same time' two_at_once
+check 'both are mounted' mounted_both
+check 'agents see what was accepted, and no more' isolation
 check 'a base directory is refused in one line' directories_are_refused
 finish

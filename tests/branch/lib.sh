@@ -125,3 +125,35 @@ copy_of() {
 		mounted "$1" cp -a "$mnt/." "$2/"
 	fi
 }
+
+# tree DB: all that can be seen of it: attributes, times, bytes, extended attributes.
+tree() {
+	show() {
+		list_tree "$mnt"
+		(
+			cd "$mnt"
+			find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+			getfattr -R -h -d -m user . 2>/dev/null
+		)
+	}
+	mounted "$1" show
+}
+
+sound() {
+	"$CAIRNFS_BIN" check "$1"
+}
+
+# fresh: $base, a filled workspace, and $agent, a branch over it.
+fresh() {
+	rm -f "$scratch"/*.db*
+	"$CAIRNFS_BIN" init "$base"
+	mounted "$base" fill "$mnt"
+	"$CAIRNFS_BIN" init "$agent" --base "$base"
+}
+
+# with DB COMMAND: in a mount of it, with the mount as working directory.
+with() {
+	local db=$1 command=$2
+
+	mounted "$db" bash -euc 'cd "$0"; eval "$1"' "$mnt" "$command"
+}

@@ -245,6 +245,14 @@ BRANCH_WRITE(seen_data,
 	     seen)
 BRANCH_WRITE(seen_delete, (struct cairn_store * base, const char *path), path)
 
+static int fault_clear(struct cairn_store *base)
+{
+	struct fault_store *f = from_base(base);
+	int r = fault_store_enter(f, FAULT_BRANCH_WRITE);
+
+	return r < 0 ? r : f->real->branch->clear(f->real);
+}
+
 static const struct cairn_branch_ops fault_branch = {
 	.base_path = fault_base_path,
 	.origin_get = fault_origin_get,
@@ -267,6 +275,7 @@ static const struct cairn_branch_ops fault_branch = {
 	.seen_put = fault_seen_put,
 	.seen_data = fault_seen_data,
 	.seen_delete = fault_seen_delete,
+	.clear = fault_clear,
 };
 
 static uint64_t dentry_id(struct cairn_store *base, const char *name, size_t len)
