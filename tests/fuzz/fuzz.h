@@ -33,6 +33,9 @@ uint32_t fuzz_below(struct fuzz_rng *rng, uint32_t limit);
  * symbolic links, attributes, holes, names that are not UTF-8, an orphan. */
 void fuzz_make_workspace(const char *path);
 
+/* A workspace over that one, with changes of every kind. */
+void fuzz_make_overlay(const char *path, const char *base);
+
 /* Writes nonsense into a few places through SQL, tables and schema included. */
 void fuzz_mutate_sql(const char *path, struct fuzz_rng *rng);
 /* Flips, overwrites, moves and cuts bytes of the file. */
@@ -43,6 +46,8 @@ void fuzz_mutate_text(char *text, size_t *len, size_t max, struct fuzz_rng *rng)
 /* The targets. The file may be changed, and others appear beside it. */
 void fuzz_target_check(const char *path);
 void fuzz_target_core(const char *path);
+/* Both, of an overlay: what it lacks of its base may be an I/O error. */
+void fuzz_target_overlay(const char *path);
 /* Of mount options, and of a mount table in the file `path`. */
 void fuzz_target_options(const char *text);
 void fuzz_target_mountinfo(const char *path);

@@ -34,7 +34,8 @@ static const char mountinfo_seed[] =
 
 struct run {
 	char dir[200];
-	char seed_db[256], db[256]; /* the valid workspace, and the case's */
+	char seed_db[256], db[256];        /* the valid workspace, and the case's */
+	char seed_overlay[256], base[256]; /* the valid overlay, and the base it names */
 	const char *keep;
 };
 
@@ -100,6 +101,20 @@ static void run_bytes(const struct run *run, struct fuzz_rng *rng)
 	run_database(run, rng, fuzz_below(rng, 4) == 0, true);
 }
 
+static void run_overlay(const struct run *run, struct fuzz_rng *rng)
+{
+	copy_file(run->seed_db, run->base);
+	remove_beside(run->base);
+	copy_file(run->seed_overlay, run->db);
+	remove_beside(run->db);
+	if (fuzz_below(rng, 3) == 0)
+		fuzz_mutate_sql(run->base, rng);
+	fuzz_mutate_sql(run->db, rng);
+	if (run->keep)
+		copy_file(run->db, run->keep);
+	fuzz_target_overlay(run->db);
+}
+
 /* Cheap, so many at a time. */
 static void run_options(const struct run *run, struct fuzz_rng *rng)
 {
@@ -132,9 +147,8 @@ static const struct {
 	void (*run)(const struct run *run, struct fuzz_rng *rng);
 	unsigned int share; /* one case of this many */
 } kinds[] = {
-	{ "rows and schema", run_sql, 1 },
-	{ "bytes of the file", run_bytes, 1 },
-	{ "mount options", run_options, 10 },
+	{ "rows and schema", run_sql, 1 },      { "bytes of the file", run_bytes, 1 },
+	{ "overlay and base", run_overlay, 1 }, { "mount options", run_options, 10 },
 	{ "mount table", run_mountinfo, 10 },
 };
 
@@ -196,13 +210,17 @@ static void make_run(struct run *run)
 	FUZZ_CHECK(mkdtemp(run->dir), "%s: %s", run->dir, strerror(errno));
 	snprintf(run->seed_db, sizeof(run->seed_db), "%s/seed.db", run->dir);
 	snprintf(run->db, sizeof(run->db), "%s/case.db", run->dir);
+	snprintf(run->seed_overlay, sizeof(run->seed_overlay), "%s/overlay.db", run->dir);
+	snprintf(run->base, sizeof(run->base), "%s/base.db", run->dir);
 	/* In a process of its own: the core has threads, and this one forks. */
 	if (fork() == 0) {
 		fuzz_make_workspace(run->seed_db);
+		copy_file(run->seed_db, run->base);
+		fuzz_make_overlay(run->seed_overlay, run->base);
 		_exit(0);
 	}
 	wait(NULL);
-	FUZZ_CHECK(access(run->seed_db, F_OK) == 0, "%s", run->seed_db);
+	FUZZ_CHECK(access(run->seed_overlay, F_OK) == 0, "%s", run->seed_overlay);
 }
 
 static bool run_all(const struct run *run, const uint64_t *seeds, unsigned int seed_count,

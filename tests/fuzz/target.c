@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "base/overlay.h"
 #include "core/core.h"
 #include "fuzz.h"
 #include "mount/mountinfo.h"
@@ -156,7 +157,7 @@ static int open_core(const char *path, bool read_only, struct cairn_core **ret)
 	int r;
 
 	core_options.read_only = read_only;
-	r = cairn_sqlite_store_open(path, &options, &store, &err);
+	r = cairn_store_open(path, &options, &store, &err);
 	FUZZ_CHECK(r == 0 || err.text[0], "an error without words: %d", r);
 	if (r < 0)
 		return r;
@@ -249,6 +250,17 @@ void fuzz_target_check(const char *path)
 		   (unsigned long)result.errors);
 	r = walk_workspace(path, true);
 	FUZZ_CHECK(r == 0, "repaired, and reading it fails: %d", r);
+}
+
+void fuzz_target_overlay(const char *path)
+{
+	struct cairn_check_result result;
+
+	fuzz_target_core(path);
+	if (check(path, true, false, &result) == 0 && result.left == 0 && result.repair_failed == 0)
+		FUZZ_CHECK(check(path, false, false, &result) == 0 && result.errors == 0,
+			   "repaired, and then %lu errors", (unsigned long)result.errors);
+	fuzz_target_core(path);
 }
 
 void fuzz_target_options(const char *text)
