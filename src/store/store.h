@@ -252,8 +252,8 @@ struct cairn_init_options {
 	const struct cairn_attr *root;
 };
 
-/* The defaults of new workspaces, by measurement (docs/performance.md): larger pages cost less time a
- * byte, but small commits write more, and a source tree takes more than 1.1 times its bytes with
+/* The defaults of new workspaces, by measurement (docs/performance.md): larger pages cost less time
+ * a byte, but small commits write more, and a source tree takes more than 1.1 times its bytes with
  * pages of 16 KiB. Larger chunks gain little and make a small change of a large file dearer. */
 #define CAIRN_DEFAULT_CHUNK_SIZE 65536U
 #define CAIRN_DEFAULT_PAGE_SIZE  8192U
