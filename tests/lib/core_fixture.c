@@ -90,12 +90,16 @@ int cf_try_open(void)
 	int r;
 
 	r = cairn_sqlite_store_open(cf.db, &options, &store, &err);
-	if (r < 0)
+	if (r < 0) {
+		CF_CHECK(err.text[0], "no words for %d", r);
 		return r;
+	}
 	if (cf.faulty) {
 		cf.fault = fault_store_new(store);
 		store = fault_store_base(cf.fault);
 	}
+	if (cf.before_core)
+		cf.before_core();
 	r = cairn_core_open(store, &cf.options, &cf.log_to, &cf.core);
 	if (r < 0)
 		cf.fault = NULL;
@@ -152,18 +156,28 @@ const char *cf_crash_db(void)
 	return path;
 }
 
-void cf_crash_copy(void)
+static void copy_workspace(const char *from_db, const char *to_db)
 {
 	static const char *const parts[] = { "", "-wal" };
-	char from[600], to[700];
+	char from[700], to[700];
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		snprintf(from, sizeof(from), "%s%s", cf.db, parts[i]);
-		snprintf(to, sizeof(to), "%s%s", cf_crash_db(), parts[i]);
+		snprintf(from, sizeof(from), "%s%s", from_db, parts[i]);
+		snprintf(to, sizeof(to), "%s%s", to_db, parts[i]);
 		copy_file(from, to);
 	}
-	snprintf(to, sizeof(to), "%s-shm", cf_crash_db());
+	snprintf(to, sizeof(to), "%s-shm", to_db);
 	unlink(to);
+}
+
+void cf_crash_copy(void)
+{
+	copy_workspace(cf.db, cf_crash_db());
+}
+
+void cf_restore_crash(void)
+{
+	copy_workspace(cf_crash_db(), cf.db);
 }
 
 void cf_switch_to_crash(void)
