@@ -442,6 +442,7 @@ static int attempt(struct cairn_kv *kv, struct change *change)
 
 	if (kv->store->wal_limit && kv->store->wal_size >= kv->store->wal_limit)
 		return -EAGAIN;
+	cairn_sql_rollback(sql);
 	r = run_plain(sql, KV_BEGIN);
 	if (r < 0)
 		return r;

@@ -12,6 +12,9 @@
 #define BACKOFF_MIN_NS    UINT64_C(1000000)
 #define BACKOFF_DOUBLINGS 7U
 
+/* Whatever has changed the schema makes a statement be prepared again, which may find no memory. */
+#define ROLLBACK_TRIES 3
+
 /* No value we read or write is longer than a chunk; what is longer in a file is refused by SQLite
  * before it is loaded. */
 #define VALUE_MAX ((int)(2 * CAIRN_CHUNK_MAX))
@@ -251,27 +254,6 @@ int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 	return 0;
 }
 
-int cairn_sql_configure(struct cairn_sql *sql, unsigned int cache_kib, bool query_only)
-{
-	char cache[64];
-	int r;
-
-	/* With mmap a file that another process cuts short is a SIGBUS instead of an error. */
-	r = cairn_sql_exec(sql, "PRAGMA mmap_size = 0");
-	if (r < 0)
-		return r;
-	r = cairn_sql_exec(sql, "PRAGMA cell_size_check = ON");
-	if (r < 0)
-		return r;
-	if (query_only) {
-		r = cairn_sql_exec(sql, "PRAGMA query_only = ON");
-		if (r < 0)
-			return r;
-	}
-	sqlite3_snprintf(sizeof(cache), cache, "PRAGMA cache_size = -%u", cache_kib);
-	return cairn_sql_exec(sql, cache);
-}
-
 int cairn_sql_use(struct cairn_sql *sql, const char *const *texts, size_t count)
 {
 	sqlite3_stmt **stmts = calloc(count, sizeof(*stmts));
@@ -295,6 +277,31 @@ static int prepare(struct cairn_sql *sql, const char *text, unsigned int flags, 
 	while (wait_for_retry(sql, rc, &round));
 
 	return rc == SQLITE_OK ? 0 : cairn_sql_failed(sql, rc, text);
+}
+
+int cairn_sql_configure(struct cairn_sql *sql, unsigned int cache_kib, bool query_only)
+{
+	char cache[64];
+	int r;
+
+	/* With mmap a file that another process cuts short is a SIGBUS instead of an error. */
+	r = cairn_sql_exec(sql, "PRAGMA mmap_size = 0");
+	if (r < 0)
+		return r;
+	r = cairn_sql_exec(sql, "PRAGMA cell_size_check = ON");
+	if (r < 0)
+		return r;
+	if (query_only) {
+		r = cairn_sql_exec(sql, "PRAGMA query_only = ON");
+		if (r < 0)
+			return r;
+	}
+	sqlite3_snprintf(sizeof(cache), cache, "PRAGMA cache_size = -%u", cache_kib);
+	r = cairn_sql_exec(sql, cache);
+	if (r < 0)
+		return r;
+	/* Last: such pragmas make a statement that is there be prepared again. */
+	return prepare(sql, "ROLLBACK", SQLITE_PREPARE_PERSISTENT, &sql->rollback);
 }
 
 int cairn_sql_prepare_all(struct cairn_sql *sql)
@@ -342,6 +349,7 @@ void cairn_sql_close(struct cairn_sql *sql)
 	int rc;
 
 	finalize_all(sql);
+	sqlite3_finalize(sql->rollback);
 	rc = sqlite3_close(sql->db);
 	if (rc != SQLITE_OK)
 		cairn_sql_failed(sql, rc, "closing");
@@ -371,10 +379,22 @@ int cairn_sql_get_int(struct cairn_sql *sql, const char *text, int64_t *ret)
 	return 0;
 }
 
+void cairn_sql_rollback(struct cairn_sql *sql)
+{
+	int rc = SQLITE_ERROR;
+
+	for (int i = 0; i < ROLLBACK_TRIES && cairn_sql_in_transaction(sql); i++) {
+		rc = sqlite3_step(sql->rollback);
+		sqlite3_reset(sql->rollback);
+	}
+	if (cairn_sql_in_transaction(sql))
+		cairn_err(sql->log, "a transaction cannot be rolled back: SQLite error %d", rc);
+}
+
 void cairn_sql_rollbackp(struct cairn_sql **sql)
 {
-	if (*sql && cairn_sql_in_transaction(*sql))
-		cairn_sql_exec(*sql, "ROLLBACK");
+	if (*sql)
+		cairn_sql_rollback(*sql);
 }
 
 void cairn_query_begin(struct cairn_query *q, struct cairn_sql *sql, unsigned int statement)

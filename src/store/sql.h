@@ -30,6 +30,9 @@ struct cairn_sql {
 	 * store, which has no table: cairn_query_begin() answers -EROFS there. */
 	sqlite3_stmt **stmts;
 	size_t count;
+	/* Prepared with the configuration: what takes back what failed must not itself fail for
+	 * want of memory. */
+	sqlite3_stmt *rollback;
 	/* How often a lock error is retried after the busy timeout has passed, each time with the
 	 * whole timeout again and a pause before it. */
 	unsigned int busy_rounds;
@@ -79,7 +82,8 @@ void cairn_sql_target_clear(struct cairn_sql_target *target);
 int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 		   const struct cairn_log *log);
 
-/* What needs the file: page checks, cache of `cache_kib`, `query_only` for readers. */
+/* What needs the file: page checks, cache of `cache_kib`, `query_only` for readers. Comes before any
+ * transaction. */
 int cairn_sql_configure(struct cairn_sql *sql, unsigned int cache_kib, bool query_only);
 
 /* Gives the connection its table of statements; `texts` must outlive it. */
@@ -110,7 +114,10 @@ static inline bool cairn_sql_in_transaction(struct cairn_sql *sql)
 	return sql->db && !sqlite3_get_autocommit(sql->db);
 }
 
-/* Rolls back what is open; harmless otherwise. For _cleanup_, where NULL means "committed". */
+/* Rolls back what is open; harmless otherwise. Where even that fails, which is logged, the locks
+ * stay until it is called again: whoever begins a transaction calls it first. */
+void cairn_sql_rollback(struct cairn_sql *sql);
+/* The same for _cleanup_, where NULL means "committed". */
 void cairn_sql_rollbackp(struct cairn_sql **sql);
 
 /* The errno of a SQLite result, extended or not: the table in docs/architecture.md. Never

@@ -11,7 +11,6 @@
 
 enum {
 	READ_BEGIN,
-	READ_END,
 	READ_INODE,
 	READ_DENTRY,
 	READ_DENTRIES,
@@ -31,7 +30,7 @@ enum {
 
 #define READ_TEXTS(attr_columns)                                                                   \
 	{                                                                                          \
-		[READ_BEGIN] = "BEGIN", [READ_END] = "COMMIT",                                     \
+		[READ_BEGIN] = "BEGIN",                                                            \
 		[READ_INODE] = "SELECT " attr_columns " FROM fs_inode AS i WHERE i.ino = ?1",      \
 		[READ_DENTRY] = "SELECT d.id, d.ino, " attr_columns " FROM fs_dentry AS d "        \
 				"LEFT JOIN fs_inode AS i ON i.ino = d.ino "                        \
@@ -109,8 +108,7 @@ static int run_plain(struct cairn_reader *reader, unsigned int statement)
 
 void cairn_sqlite_reader_rest(struct cairn_reader *reader)
 {
-	if (cairn_sql_in_transaction(&reader->sql))
-		run_plain(reader, READ_END);
+	cairn_sql_rollback(&reader->sql);
 }
 
 /* Whether a query is under way; then its callback is asking. */

@@ -88,6 +88,7 @@ static int copy_home(struct sqlite_store *store, bool *ret_all)
 	_cleanup_(cairn_sql_rollbackp) struct cairn_sql *guard = &store->guard;
 	int frames = 0, copied = 0, rc, r;
 
+	cairn_sql_rollback(guard);
 	r = cairn_sql_exec(guard, "BEGIN IMMEDIATE");
 	if (r < 0)
 		return r;

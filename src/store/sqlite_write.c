@@ -7,7 +7,6 @@
 enum {
 	WRITE_BEGIN,
 	WRITE_COMMIT,
-	WRITE_ROLLBACK,
 	WRITE_SEQUENCE_GET,
 	WRITE_SEQUENCE_SET,
 	WRITE_SEQUENCE_ADD,
@@ -36,7 +35,6 @@ enum {
 static const char *const write_texts[WRITE_STATEMENTS] = {
 	[WRITE_BEGIN] = "BEGIN IMMEDIATE",
 	[WRITE_COMMIT] = "COMMIT",
-	[WRITE_ROLLBACK] = "ROLLBACK",
 	[WRITE_SEQUENCE_GET] = "SELECT MAX(seq) FROM sqlite_sequence WHERE name = ?1",
 	[WRITE_SEQUENCE_SET] = "UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1",
 	[WRITE_SEQUENCE_ADD] = "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)",
@@ -119,6 +117,7 @@ int cairn_sqlite_begin(struct cairn_store *base)
 	struct sqlite_store *store = from_base(base);
 	int r;
 
+	cairn_sql_rollback(&store->sql);
 	r = run_plain(&store->sql, WRITE_BEGIN);
 	atomic_fetch_add(&store->generation, 1); /* others may have committed */
 	return r;
@@ -139,11 +138,8 @@ int cairn_sqlite_commit(struct cairn_store *base)
 
 void cairn_sqlite_rollback(struct cairn_store *base)
 {
-	struct cairn_sql *sql = &from_base(base)->sql;
-
 	from_base(base)->undo_id = 0;
-	if (cairn_sql_in_transaction(sql))
-		run_plain(sql, WRITE_ROLLBACK);
+	cairn_sql_rollback(&from_base(base)->sql);
 }
 
 /* The number a query answers, 0 where it answers NULL or nothing. */

@@ -9,7 +9,7 @@
 #include "workload.h"
 
 #define CHUNK_SIZE 64U
-#define CALLS_MAX  5000U /* the workload makes fewer */
+#define CALLS_MAX  20000U /* there are fewer */
 
 struct tally {
 	unsigned long runs, faults, failed, wrong;
@@ -123,14 +123,18 @@ static void set_up(const struct sweep *sweep, struct workload_run *run)
 }
 
 /* One run; false when the fault had no call to hit. */
+/* One run; false when the fault had no call to hit. The reader that opening has left is held, so
+ * that another connection is opened amid the workload. */
 static bool run_once(struct tally *tally, const struct sweep *sweep, unsigned long n)
 {
 	struct workload_run run = { .error = sweep->error };
+	struct cairn_reading held;
 	unsigned long fired;
 
 	set_up(sweep, &run);
 	cf.busy_timeout_ms = 20;
 	cf_open();
+	CF_OK(cairn_reading(&cf.core->readers, &held));
 	sweep->arm(sweep, n);
 	workload_run(&run);
 	fault_vfs_freeze();
@@ -138,6 +142,7 @@ static bool run_once(struct tally *tally, const struct sweep *sweep, unsigned lo
 	fault_vfs_thaw();
 	fired = sweep->fired();
 	sweep->disarm();
+	cairn_readingp(&held);
 	tally->runs++;
 	tally->faults += fired;
 	tally->failed += run.failed;
@@ -176,23 +181,172 @@ static void run_to_the_end(struct tally *tally, const struct sweep *sweep, unsig
 	cf_teardown();
 }
 
-static bool sweep_one(const struct sweep *sweep, unsigned int number)
+/* What a crash leaves behind: a log to be recovered, with all of the workload in it, and an inode
+ * that was unlinked while somebody had it open. */
+static void leave_a_crash(struct workload_run *run)
+{
+	uint64_t ino;
+
+	cf_setup();
+	cf.chunk_size = CHUNK_SIZE;
+	cf.busy_timeout_ms = 20;
+	cf.options.commit_interval_ms = 1U << 30;
+	cf_make();
+	cf_open();
+	workload_run(run);
+	ino = cf_file(CF_ROOT, "o");
+	CF_OK(cf_write_text(ino, "orphan"));
+	CF_OK(cf_truncate(ino, 5L * CHUNK_SIZE));
+	CF_OK(cairn_core_fsync(cf.core, ino));
+	CF_OK(cairn_core_unlink(cf.core, CF_ROOT, "o"));
+	CF_OK(cairn_core_fsync(cf.core, CF_ROOT));
+	cf_crash_copy();
+	CF_OK(cf_close());
+}
+
+/* The sweep that before_core() arms, and how. */
+static const struct sweep *armed;
+static unsigned long armed_n;
+
+static void arm_store(void)
+{
+	armed->arm(armed, armed_n);
+}
+
+static bool may_fail_to_open(const struct sweep *sweep, int r)
+{
+	return r == sweep->error || (r == -EBUSY && sweep->error == -EAGAIN);
+}
+
+/* Opens what the crash left and syncs it, once with the fault and, where it did not open, without.
+ * False when the fault had no call to hit. */
+static bool open_once(struct tally *tally, const struct sweep *sweep, unsigned long n,
+		      const struct workload_run *run)
+{
+	unsigned long fired;
+	int r, which;
+
+	cf_restore_crash();
+	armed_n = n;
+	cf.before_core = sweep->of_store ? arm_store : NULL;
+	if (!sweep->of_store)
+		sweep->arm(sweep, n);
+	r = cf_try_open();
+	cf.before_core = NULL;
+	if (r == 0) {
+		/* What opening has left to be written, such as the end of the orphan. */
+		r = touch_and_sync();
+		if (r < 0 && r != sweep->error)
+			complain(tally, sweep, n, "the first fsync has an errno that may not be");
+		tally->failed += r < 0;
+		r = 0;
+	}
+	fired = sweep->fired();
+	sweep->disarm();
+	tally->runs++;
+	tally->faults += fired;
+	tally->failed += r < 0;
+	if (r < 0 && !may_fail_to_open(sweep, r)) {
+		fprintf(stderr, "%s\n", strerror(-r));
+		complain(tally, sweep, n, "it does not open, with an errno that may not be");
+	}
+	if (r < 0)
+		cf_open();
+	if (!recovers())
+		complain(tally, sweep, n, "it does not recover after it was opened");
+	if (!shows(run, run->pictures - 1, &which))
+		complain(tally, sweep, n, "what was opened is not what the crash left");
+	if (cf_close() < 0 || cf_broken_rules(cf.db) > 0)
+		complain(tally, sweep, n, "a rule is broken after it was opened");
+	return fired > 0;
+}
+
+/* Closes after the workload: the last commit, the checkpoint, the end of the connections. One fault
+ * loses nothing there, whatever the close says. */
+static bool close_once(struct tally *tally, const struct sweep *sweep, unsigned long n)
+{
+	struct workload_run run = { 0 };
+	unsigned long fired;
+	int r, which;
+
+	cf_setup();
+	cf.chunk_size = CHUNK_SIZE;
+	cf.faulty = sweep->of_store;
+	cf.busy_timeout_ms = 20;
+	cf.options.commit_interval_ms = 1U << 30;
+	cf_make();
+	cf_open();
+	workload_run(&run);
+	sweep->arm(sweep, n);
+	r = cf_close();
+	fired = sweep->fired();
+	sweep->disarm();
+	tally->runs++;
+	tally->faults += fired;
+	tally->failed += r < 0;
+	if (r < 0 && r != sweep->error)
+		complain(tally, sweep, n, "the close has an errno that may not be");
+	if (cf_broken_rules(cf.db) > 0)
+		complain(tally, sweep, n, "a rule is broken after the close");
+	cf_open();
+	if (!shows(&run, run.pictures - 1, &which))
+		complain(tally, sweep, n, "the close lost something");
+	cf_close();
+	workload_free(&run);
+	cf_teardown();
+	return fired > 0;
+}
+
+static void report(const struct tally *tally, unsigned int number, const char *name,
+		   const char *when)
+{
+	printf("# %lu runs, %lu faults injected, %lu operations failed\n", tally->runs,
+	       tally->faults, tally->failed);
+	/* A call that cannot be hit is a test that tests nothing. */
+	printf("%sok %u - %s%s\n", tally->wrong || !tally->faults ? "not " : "", number, name,
+	       when);
+	fflush(stdout);
+}
+
+static bool sweep_opening(const struct sweep *sweep, unsigned int number)
+{
+	struct workload_run run = { 0 };
+	struct tally tally = { 0 };
+	unsigned long n = 1;
+
+	leave_a_crash(&run);
+	armed = sweep;
+	cf.faulty = sweep->of_store;
+	while (open_once(&tally, sweep, n, &run) && n < CALLS_MAX && tally.wrong < 5)
+		n++;
+	report(&tally, number, sweep->name, ", while it is opened");
+	workload_free(&run);
+	cf_teardown();
+	return tally.wrong == 0 && tally.faults > 0;
+}
+
+static bool sweep_closing(const struct sweep *sweep, unsigned int number)
+{
+	struct tally tally = { 0 };
+	unsigned long n = 1;
+
+	while (close_once(&tally, sweep, n) && n < CALLS_MAX && tally.wrong < 5)
+		n++;
+	report(&tally, number, sweep->name, ", while it is closed");
+	return tally.wrong == 0 && tally.faults > 0;
+}
+
+static bool sweep_work(const struct sweep *sweep, unsigned int number)
 {
 	struct tally tally = { 0 };
 	unsigned long n = 1;
 
 	while (run_once(&tally, sweep, n) && n < CALLS_MAX && tally.wrong < 5)
 		n++;
-	printf("# %lu runs, %lu faults injected, %lu operations failed\n", tally.runs, tally.faults,
-	       tally.failed);
-	/* Whether a connection is opened amid the workload is up to the threads. */
-	printf("%sok %u - %s%s\n", tally.wrong ? "not " : "", number, sweep->name,
-	       tally.faults == 0 ? " # SKIP there was no such call" : "");
-	fflush(stdout);
-	return tally.wrong == 0;
+	report(&tally, number, sweep->name, "");
+	return tally.wrong == 0 && tally.faults > 0;
 }
 
-/* Of the faults that stay every third call is enough: they differ little from one to the next. */
 static bool sweep_to_the_end(const struct sweep *sweep, unsigned int number)
 {
 	struct tally tally = { 0 };
@@ -203,22 +357,30 @@ static bool sweep_to_the_end(const struct sweep *sweep, unsigned int number)
 		before = tally.faults;
 		run_to_the_end(&tally, sweep, n);
 		tally.runs++;
-		n += 3;
+		n += sweep->stays;
 	} while (tally.faults > before && n < CALLS_MAX && tally.wrong < 5);
-	printf("# %lu runs, %lu faults injected\n", tally.runs, tally.faults);
-	printf("%sok %u - %s\n", tally.wrong ? "not " : "", number, sweep->name);
-	fflush(stdout);
-	return tally.wrong == 0;
+	report(&tally, number, sweep->name, "");
+	return tally.wrong == 0 && tally.faults > 0;
 }
 
 int sweep_all(const struct sweep *sweeps, unsigned int count)
 {
-	unsigned int failures = 0;
+	unsigned int tests = 0, failures = 0;
 
 	fault_vfs_register();
-	printf("1..%u\n", count);
 	for (unsigned int i = 0; i < count; i++)
-		failures += sweeps[i].stays ? !sweep_to_the_end(&sweeps[i], i + 1)
-					    : !sweep_one(&sweeps[i], i + 1);
+		tests += sweeps[i].stays ? 1 : sweeps[i].no_close ? 2 : 3;
+	printf("1..%u\n", tests);
+	tests = 0;
+	for (unsigned int i = 0; i < count; i++) {
+		if (sweeps[i].stays) {
+			failures += !sweep_to_the_end(&sweeps[i], ++tests);
+			continue;
+		}
+		failures += !sweep_work(&sweeps[i], ++tests);
+		failures += !sweep_opening(&sweeps[i], ++tests);
+		if (!sweeps[i].no_close)
+			failures += !sweep_closing(&sweeps[i], ++tests);
+	}
 	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,6 +1,7 @@
 /* Runs the workload again and again, with one call more going well before the fault each time,
- * until there are no more calls; after each run the workspace must be what it should. Both kinds
- * of faults use this: of the store and of SQLite's VFS. */
+ * until there are no more calls; after each run the workspace must be what it should. Then the same
+ * with the opening of what a crash has left, and with the close. All kinds of faults use this: of
+ * the store, of SQLite's VFS and of its allocator. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,9 +9,13 @@
 
 struct sweep {
 	const char *name;
-	int error;  /* what operations may get besides 0 */
-	bool stays; /* from the n-th call on, not only that one */
-	/* Called when the core is open, with n counted from 1. */
+	int error; /* what operations may get besides 0 */
+	/* From the n-th call on, not only that one. These are not opened with, and only one n in
+	 * so many is tried: they differ little from one to the next. 0: once, and every n. */
+	unsigned int stays;
+	bool of_store; /* it can be armed only when the store is open */
+	bool no_close; /* a close makes no such calls */
+	/* n is counted from 1. */
 	void (*arm)(const struct sweep *sweep, unsigned long n);
 	void (*disarm)(void);
 	unsigned long (*fired)(void);
@@ -20,5 +25,5 @@ struct sweep {
 	int code;      /* for arm(): with what they fail */
 };
 
-/* Announces `count` tests, runs them and returns the status of the process. */
+/* Announces the tests, runs them and returns the status of the process. */
 int sweep_all(const struct sweep *sweeps, unsigned int count);

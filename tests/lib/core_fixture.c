@@ -96,10 +96,11 @@ static int open_store(const struct cairn_store_options *options, struct cairn_st
 	struct cairn_base *base;
 	int r;
 
-	if (!cf.faulty)
-		return cairn_store_open(cf.db, options, ret, &err);
-	r = cairn_sqlite_store_open(cf.db, options, ret, &err);
+	r = cf.faulty ? cairn_sqlite_store_open(cf.db, options, ret, &err)
+		      : cairn_store_open(cf.db, options, ret, &err);
 	if (r < 0)
+		CF_CHECK(err.text[0], "no words for %d", r);
+	if (r < 0 || !cf.faulty)
 		return r;
 	cf.fault = fault_store_new(*ret);
 	*ret = fault_store_base(cf.fault);
@@ -123,6 +124,8 @@ int cf_try_open(void)
 	r = open_store(&options, &store);
 	if (r < 0)
 		return r;
+	if (cf.before_core)
+		cf.before_core();
 	r = cairn_core_open(store, &cf.options, &cf.log_to, &cf.core);
 	if (r < 0)
 		cf.fault = NULL;
@@ -179,18 +182,28 @@ const char *cf_crash_db(void)
 	return path;
 }
 
-void cf_crash_copy(void)
+static void copy_workspace(const char *from_db, const char *to_db)
 {
 	static const char *const parts[] = { "", "-wal" };
-	char from[600], to[700];
+	char from[700], to[700];
 
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		snprintf(from, sizeof(from), "%s%s", cf.db, parts[i]);
-		snprintf(to, sizeof(to), "%s%s", cf_crash_db(), parts[i]);
+		snprintf(from, sizeof(from), "%s%s", from_db, parts[i]);
+		snprintf(to, sizeof(to), "%s%s", to_db, parts[i]);
 		copy_file(from, to);
 	}
-	snprintf(to, sizeof(to), "%s-shm", cf_crash_db());
+	snprintf(to, sizeof(to), "%s-shm", to_db);
 	unlink(to);
+}
+
+void cf_crash_copy(void)
+{
+	copy_workspace(cf.db, cf_crash_db());
+}
+
+void cf_restore_crash(void)
+{
+	copy_workspace(cf_crash_db(), cf.db);
 }
 
 void cf_switch_to_crash(void)

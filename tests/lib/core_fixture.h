@@ -43,6 +43,8 @@ struct core_fixture {
 	size_t copy_whole; /* as in struct cairn_store_options */
 	struct cairn_core *core;
 	struct fault_store *fault; /* where faulty and open */
+	/* Called, if set, when the store is open and the core is not yet; cf.fault is there. */
+	void (*before_core)(void);
 };
 
 extern struct core_fixture cf;
@@ -74,6 +76,8 @@ void cf_crash_copy(void);
 const char *cf_crash_db(void);
 /* The same workspace from now on. */
 void cf_switch_to_crash(void);
+/* Puts what that copy holds in the place of the workspace, which nobody has open. */
+void cf_restore_crash(void);
 
 /* Waits until everything so far is committed, and until nothing of it is in core. */
 void cf_commit(void);

@@ -22,7 +22,8 @@ struct fault_store {
 	int error; /* 0: none is to fail */
 	bool stays;
 	unsigned long fired;
-	int pause_at; /* -1: nowhere */
+	atomic_ulong *counter; /* or NULL */
+	int pause_at;          /* -1: nowhere */
 	bool paused;
 };
 
@@ -58,6 +59,8 @@ int fault_store_enter(struct fault_store *f, enum fault_op op)
 	if (f->error && (f->ops & FAULT_BIT(op)) && (f->countdown == 0 || --f->countdown == 0)) {
 		r = f->error;
 		f->fired++;
+		if (f->counter)
+			atomic_fetch_add(f->counter, 1);
 		if (!f->stays)
 			f->error = 0;
 	}
@@ -436,6 +439,13 @@ unsigned long fault_store_fired(struct fault_store *f)
 	fired = f->fired;
 	pthread_mutex_unlock(&f->lock);
 	return fired;
+}
+
+void fault_store_count_in(struct fault_store *f, atomic_ulong *counter)
+{
+	pthread_mutex_lock(&f->lock);
+	f->counter = counter;
+	pthread_mutex_unlock(&f->lock);
 }
 
 unsigned long fault_store_calls(struct fault_store *f, enum fault_op op)

@@ -2,6 +2,7 @@
  * interface counts as one call. Plain C. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "store/store.h"
@@ -63,6 +64,8 @@ void fault_store_fail(struct fault_store *fault, uint64_t ops, unsigned long n, 
 void fault_store_clear(struct fault_store *fault);
 /* Calls that failed since the last fault_store_fail(). */
 unsigned long fault_store_fired(struct fault_store *fault);
+/* Where they are counted as well, for when the store is gone. */
+void fault_store_count_in(struct fault_store *fault, atomic_ulong *counter);
 /* Calls of one function, ever. */
 unsigned long fault_store_calls(struct fault_store *fault, enum fault_op op);
 
