@@ -218,7 +218,7 @@ static int serve(struct run *run, pid_t parent)
 	sigprocmask(SIG_SETMASK, &run->old_signals, NULL);
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
 		return CAIRN_EXIT_FAILURE;
-	job->is_private = true;
+	job->private_pid = run->is_private ? run->child.pid : 0;
 	r = cairn_job_open_log(job, false, &err);
 	if (r < 0) {
 		cairn_daemon_failed(&job->daemon, r, &err);

@@ -326,6 +326,28 @@ Test(exec, caller_stays_who_he_is)
 	}
 }
 
+/* A command outside has the mount commit first, which it reaches as the command inside sees it. */
+Test(exec, workspace_is_read_from_outside_with_all_that_was_written)
+{
+	char script[PATH_MAX];
+	struct output out;
+	pid_t pid;
+
+	snprintf(script, sizeof(script),
+		 "echo text > file; mkdir %s; while test -e %s; do sleep 0.05; done",
+		 fx_tmp_path("ready"), fx_tmp_path("ready"));
+	pid = fx_spawn((char *const[]){ (char *)fx_binary(), "exec", "-o",
+					"commit_interval_ms=600000", fx.db, "--", "sh", "-c",
+					script, NULL });
+	wait_for(fx_tmp_path("ready"));
+	fx_cairnfs(&out, "snapshot", fx.db, (char *)fx_tmp_path("copy.db"));
+	cr_expect_eq(out.status, 0, "%s", out.err);
+	must(rmdir(fx_tmp_path("ready")));
+	cr_assert_eq(fx_wait(pid), 0);
+	fx_cairnfs(&out, "exec", (char *)fx_tmp_path("copy.db"), "--", "cat", "file");
+	cr_expect_str_eq(out.out, "text\n", "%s", out.err);
+}
+
 Test(exec, mount_options_are_those_of_the_mount)
 {
 	struct output out;
