@@ -113,6 +113,9 @@ struct cairn_base_options {
 	/* Needed only during the call. Writes to these files, where they lie in a base directory,
 	 * are no change of the base. */
 	const struct cairn_base_above *above;
+	/* Where it will be mounted in this process's sight, NULL: nowhere. A workspace below that
+	 * would be looked for in the mount itself. Needed only during the call. */
+	const char *mount_point;
 };
 
 /* Opens whichever kind lies at `path`. -ENOENT, -EINVAL for what is neither a directory nor a

@@ -1,10 +1,12 @@
 /* What stands at the path of a base decides which kind it is. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/kinds.h"
+#include "util/macro.h"
 
 /* By the identity of the file: one workspace has many spellings. Never opens one, see
  * store/probe.h.
@@ -33,6 +35,24 @@ static int check_above(const char *path, const struct stat *st,
 	return 0;
 }
 
+/* SQLite opens the files beside a database by name, and we look whether it is still the same. A
+ * directory is held open, and may lie there. */
+static int check_mount_point(const char *path, const char *mount_point, struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *real = realpath(path, NULL);
+	size_t len = mount_point ? strlen(mount_point) : 0;
+
+	if (!real)
+		return -errno;
+	if (!mount_point || strncmp(real, mount_point, len) != 0 || real[len] != '/')
+		return 0;
+	return cairn_error_set(
+		err, -EINVAL,
+		"the base '%s' lies in the mount point %s, which would hide it; choose "
+		"another directory",
+		path, mount_point);
+}
+
 int cairn_base_open(const char *path, const struct cairn_base_options *options,
 		    struct cairn_base **ret, struct cairn_error *err)
 {
@@ -53,6 +73,9 @@ int cairn_base_open(const char *path, const struct cairn_base_options *options,
 		return r;
 	if (S_ISDIR(st.st_mode))
 		return cairn_base_dir_open(path, options, ret, err);
+	r = check_mount_point(path, options->mount_point, err);
+	if (r < 0)
+		return r;
 	return cairn_base_store_open(path, options, ret, err);
 }
 

@@ -369,14 +369,15 @@ static void opened_freep(struct opened **opened)
 	free(o);
 }
 
-static int open_store(const struct store_base *b, const struct cairn_base_above *above,
+static int open_store(const struct store_base *b, const struct cairn_base_options *asked,
 		      struct opened *o, struct cairn_error *err)
 {
 	struct cairn_store_options options = {
 		.read_only = true,
 		.busy_timeout_ms = b->busy_timeout_ms,
 		.log = b->log,
-		.above = above,
+		.above = asked ? asked->above : NULL,
+		.mount_point = asked ? asked->mount_point : NULL,
 	};
 	struct cairn_store *store;
 	int r;
@@ -396,7 +397,7 @@ static int open_store(const struct store_base *b, const struct cairn_base_above 
 }
 
 /* Opens what lies at the path now; what others commit from here on is noticed. */
-static int open_file(const struct store_base *b, const struct cairn_base_above *above,
+static int open_file(const struct store_base *b, const struct cairn_base_options *asked,
 		     struct opened **ret, struct cairn_error *err)
 {
 	_cleanup_(opened_freep) struct opened *o = calloc(1, sizeof(*o));
@@ -405,7 +406,7 @@ static int open_file(const struct store_base *b, const struct cairn_base_above *
 
 	if (!o)
 		return -ENOMEM;
-	r = open_store(b, above, o, err);
+	r = open_store(b, asked, o, err);
 	if (r == 0)
 		r = o->store->ops->foreign(o->store, &nothing);
 	if (r < 0)
@@ -544,7 +545,7 @@ int cairn_base_store_open(const char *path, const struct cairn_base_options *opt
 		return cairn_error_set(err, -ENOMEM, "the base '%s': out of memory", path);
 	r = init(b, path, options);
 	if (r == 0)
-		r = open_file(b, options->above, &b->opened, err);
+		r = open_file(b, options, &b->opened, err);
 	if (r < 0) {
 		base_close(&b->base);
 		return cairn_error_set(err, r, "the base '%s': %s", path, strerror(-r));

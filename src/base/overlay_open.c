@@ -65,6 +65,7 @@ static int open_base(const char *path, const struct cairn_store_options *options
 		.ignore = options->base_ignore,
 		.ignore_count = options->base_ignore_count,
 		.above = &above,
+		.mount_point = options->mount_point,
 	};
 	struct cairn_error why = { 0 };
 	int r;

@@ -94,6 +94,15 @@ void cairn_cli_user_name(uid_t uid, char ret_name[CAIRN_USER_NAME_MAX]);
 int cairn_cli_new_workspace(const char *workspace, char **ret_path, char **ret_made_dir,
 			    struct cairn_error *err);
 
+/* Makes a workspace from a path or an id: an empty one, or with `base` (as given; NULL: none) a
+ * branch of that. Returns its absolute path, free() it. -EEXIST when something stands there. */
+struct cairn_init_options;
+int cairn_cli_init(const char *workspace, const char *base,
+		   const struct cairn_init_options *options, char **ret_path,
+		   struct cairn_error *err);
+/* The absolute path of a base, which is a path or an id; free() it. */
+int cairn_cli_resolve_base(const char *base, char **ret, struct cairn_error *err);
+
 /* Copies the workspace at an absolute path as it is at this moment, what a mount of it has in
  * memory included, with progress. */
 struct cairn_clone_result;

@@ -19,13 +19,15 @@
 #include "mount/private.h"
 #include "mount/resolve.h"
 #include "mount/unmount.h"
+#include "store/store.h"
 
-enum { KEY_DIR = 256 };
+enum { KEY_DIR = 256, KEY_BASE };
 
 struct exec_args {
 	struct cairn_cli_args args;
-	const char *dir; /* as given, or NULL */
-	char **command;  /* up to a NULL */
+	const char *base; /* as given, or NULL */
+	const char *dir;  /* the same */
+	char **command;   /* up to a NULL */
 	struct cairn_options options;
 };
 
@@ -55,6 +57,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct exec_args *in = state->input;
 
 	switch (key) {
+	case KEY_BASE:
+		in->base = arg;
+		return 0;
 	case KEY_DIR:
 		in->dir = arg;
 		return 0;
@@ -72,6 +77,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option option_table[] = {
+	{ "base", KEY_BASE, "PATH", 0,
+	  "Where there is no WORKSPACE yet, make one: a branch of the workspace or directory PATH",
+	  0 },
 	{ "dir", KEY_DIR, "DIR", 0,
 	  "Where the command finds the workspace, in the place of what is there (a new directory "
 	  "below $TMPDIR)",
@@ -159,18 +167,79 @@ static int find_dir(struct run *run, const char *dir, struct cairn_error *err)
 	return r < 0 ? cairn_error_set(err, r, "--dir %s: %s", dir, strerror(-r)) : 0;
 }
 
-static int prepare(struct run *run, const struct exec_args *in, struct cairn_error *err)
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat st_a, st_b;
+
+	return stat(a, &st_a) == 0 && stat(b, &st_b) == 0 && st_a.st_dev == st_b.st_dev &&
+	       st_a.st_ino == st_b.st_ino;
+}
+
+/* Who names a base expects to work over that and no other. */
+static int check_base(const char *workspace, const char *base, struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *named = NULL, *expected = NULL;
+	struct cairn_store_info info = { 0 };
+	int r;
+
+	r = cairn_cli_resolve_base(base, &expected, err);
+	if (r == 0)
+		r = cairn_sqlite_store_info(workspace, &info, err);
+	if (r < 0)
+		return r;
+	named = info.base_path;
+	if (!named)
+		return cairn_error_set(err, -EINVAL,
+				       "%s is there and has no base; leave --base out, or name "
+				       "another workspace",
+				       workspace);
+	if (is_same_file(named, expected))
+		return 0;
+	return cairn_error_set(err, -EINVAL,
+			       "%s is a branch of %s and not of %s; leave --base out, or where its "
+			       "base was moved, name it with -o base=",
+			       workspace, named, expected);
+}
+
+/* Somebody else may make it at the same time. */
+static int make_branch(const char *workspace, const char *base, struct cairn_error *err)
+{
+	static const struct cairn_init_options options = {
+		.chunk_size = CAIRN_DEFAULT_CHUNK_SIZE,
+		.page_size = CAIRN_DEFAULT_PAGE_SIZE,
+	};
+	_cleanup_(cairn_freep) char *made = NULL;
+	struct cairn_error why = { 0 };
+	int r;
+
+	r = cairn_cli_init(workspace, base, &options, &made, &why);
+	if (r == 0 || r == -EEXIST)
+		return 0;
+	return cairn_error_set(err, r, "%s", why.text[0] ? why.text : strerror(-r));
+}
+
+static int find_workspace(struct run *run, const struct exec_args *in, struct cairn_error *err)
 {
 	const char *workspace = in->args.value[0];
 	int r;
 
 	r = cairn_resolve_workspace(workspace, &run->job.workspace, NULL, err);
-	if (r < 0)
-		return r;
-	r = cairn_check_workspace(run->job.workspace, workspace, err);
-	if (r < 0)
-		return r;
+	if (r == 0 && in->base && access(run->job.workspace, F_OK) < 0)
+		r = make_branch(workspace, in->base, err);
+	if (r == 0)
+		r = cairn_check_workspace(run->job.workspace, workspace, err);
+	if (r == 0 && in->base)
+		r = check_base(run->job.workspace, in->base, err);
+	return r;
+}
+
+static int prepare(struct run *run, const struct exec_args *in, struct cairn_error *err)
+{
+	int r;
+
 	r = cairn_check_device(err);
+	if (r == 0)
+		r = find_workspace(run, in, err);
 	if (r < 0)
 		return r;
 	run->start = getcwd(NULL, 0);
@@ -218,7 +287,7 @@ static int serve(struct run *run, pid_t parent)
 	sigprocmask(SIG_SETMASK, &run->old_signals, NULL);
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
 		return CAIRN_EXIT_FAILURE;
-	job->is_private = true;
+	job->private_pid = run->is_private ? run->child.pid : 0;
 	r = cairn_job_open_log(job, false, &err);
 	if (r < 0) {
 		cairn_daemon_failed(&job->daemon, r, &err);

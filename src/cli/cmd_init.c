@@ -112,8 +112,7 @@ static int look_at_base(const char *path, const char *base, struct cairn_attr *r
 		     : 0;
 }
 
-/* The absolute path of a base, which is a path or an id. */
-static int resolve_base(const char *base, char **ret, struct cairn_error *err)
+int cairn_cli_resolve_base(const char *base, char **ret, struct cairn_error *err)
 {
 	_cleanup_(cairn_freep) char *path = NULL;
 	int r;
@@ -150,34 +149,35 @@ static int init_file(const char *path, const struct cairn_init_options *options,
 	return 0;
 }
 
-static int init_over_base(const char *path, const struct init_args *in, struct cairn_error *err)
+static int init_over_base(const char *path, const char *base_name,
+			  const struct cairn_init_options *options, struct cairn_error *err)
 {
 	_cleanup_(cairn_freep) char *base = NULL;
-	struct cairn_init_options options = in->options;
+	struct cairn_init_options with_base = *options;
 	struct cairn_attr root = { 0 };
 	int r;
 
-	if (in->base) {
-		r = resolve_base(in->base, &base, err);
-		if (r == 0)
-			r = look_at_base(path, base, &root, err);
-		if (r < 0)
-			return r;
-		options.base = base;
-		options.root = &root;
-	}
-	return init_file(path, &options, err);
+	r = cairn_cli_resolve_base(base_name, &base, err);
+	if (r == 0)
+		r = look_at_base(path, base, &root, err);
+	if (r < 0)
+		return r;
+	with_base.base = base;
+	with_base.root = &root;
+	return init_file(path, &with_base, err);
 }
 
-static int init_workspace(const struct init_args *in, char **ret_path, struct cairn_error *err)
+int cairn_cli_init(const char *workspace, const char *base,
+		   const struct cairn_init_options *options, char **ret_path,
+		   struct cairn_error *err)
 {
 	_cleanup_(cairn_freep) char *path = NULL, *made_dir = NULL;
 	int r;
 
-	r = cairn_cli_new_workspace(in->args.value[0], &path, &made_dir, err);
+	r = cairn_cli_new_workspace(workspace, &path, &made_dir, err);
 	if (r < 0)
 		return r;
-	r = init_over_base(path, in, err);
+	r = base ? init_over_base(path, base, options, err) : init_file(path, options, err);
 	if (r < 0) {
 		if (made_dir)
 			rmdir(made_dir);
@@ -202,7 +202,7 @@ int cairn_cmd_init(int argc, char **argv)
 	r = cairn_cli_parse(&argp, argc, argv, &in);
 	if (r != 0)
 		return r;
-	r = init_workspace(&in, &path, &err);
+	r = cairn_cli_init(in.args.value[0], in.base, &in.options, &path, &err);
 	if (r < 0)
 		return cairn_cli_fail_with(r, &err);
 

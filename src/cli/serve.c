@@ -66,8 +66,10 @@ int cairn_job_serve(struct cairn_job *job, struct cairn_error *err)
 
 	/* A log that goes into a pipe nobody reads must not end the mount. */
 	signal(SIGPIPE, SIG_IGN);
-	r = cairn_mark_take(job->workspace, job->is_private ? NULL : job->directory,
+	r = cairn_mark_take(job->workspace, job->private_pid ? NULL : job->directory,
 			    job->options->mount.core.read_only, &mark, err);
+	if (r == 0 && job->private_pid)
+		r = cairn_mark_set_private(mark, job->directory, job->private_pid);
 	if (r < 0)
 		return r;
 	r = cairn_session_open(job->workspace, job->directory, &job->options->mount, &job->log,

@@ -14,7 +14,7 @@
 struct cairn_job {
 	char *workspace;
 	char *directory;
-	bool is_private; /* the directory means nothing to other processes */
+	int private_pid; /* the only process that sees the mount, with its children; 0: all do */
 	const struct cairn_options *options;
 	struct cairn_log log;
 	struct cairn_daemon daemon; /* without file descriptors where it stays in front */

@@ -140,6 +140,7 @@ static int open_core(struct cairn_session *session, struct cairn_error *err)
 		.base_ignore = (const char *const *)session->options.base_ignore,
 		.base_ignore_count = session->options.base_ignore_count,
 		.copy_whole = session->options.copy_whole,
+		.mount_point = session->options.fuse_fd ? NULL : session->directory,
 	};
 	struct cairn_store *store;
 	int r;

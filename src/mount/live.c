@@ -56,6 +56,16 @@ static int find_path(struct cairn_live *live)
 	return there == 0 || r == -ENOTTY || r == -ENOENT ? there : r;
 }
 
+/* The way through the root of the one process that sees the mount. */
+static int find_private_path(struct cairn_live *live, int pid)
+{
+	if (asprintf(&live->path, "/proc/%d/root%s", pid, live->directory) < 0) {
+		live->path = NULL;
+		return -ENOMEM;
+	}
+	return check_path(live->path, live->pid);
+}
+
 static int say_unreachable(const char *workspace, const struct cairn_live *live, int r,
 			   struct cairn_error *err)
 {
@@ -85,11 +95,17 @@ static int look(const char *workspace, struct cairn_live *ret)
 	r = cairn_mark_read(workspace, &mark);
 	if (r == -ENOMEM)
 		return r;
-	if (r < 0 || !mark.live || !mark.directory || mark.pid <= 0)
+	if (r < 0 || !mark.live || mark.pid <= 0)
+		return 0;
+	if (!mark.directory && (!mark.private_directory || mark.private_pid <= 0))
 		return 0;
 	ret->pid = mark.pid;
-	ret->directory = TAKE_PTR(mark.directory);
-	return find_path(ret);
+	if (mark.directory) {
+		ret->directory = TAKE_PTR(mark.directory);
+		return find_path(ret);
+	}
+	ret->directory = TAKE_PTR(mark.private_directory);
+	return find_private_path(ret, mark.private_pid);
 }
 
 /* The mark is there a moment before the mount is, and stays until all is written after it is gone.

@@ -18,6 +18,8 @@ struct cairn_mark {
 	char *directory;
 	char *workspace;
 	char *started;
+	char *private_directory;
+	int private_pid;
 };
 
 static const struct cairn_filerange whole, without_writing = { 0, CAIRN_MARK_WRITE_BYTE };
@@ -40,6 +42,7 @@ static void mark_free(struct cairn_mark *mark)
 	free(mark->directory);
 	free(mark->workspace);
 	free(mark->started);
+	free(mark->private_directory);
 	free(mark);
 }
 
@@ -54,6 +57,7 @@ void cairn_mark_info_done(struct cairn_mark_info *info)
 	free(TAKE_PTR(info->workspace));
 	free(TAKE_PTR(info->started));
 	free(TAKE_PTR(info->error));
+	free(TAKE_PTR(info->private_directory));
 }
 
 /* The mark's path, and the workspace's real one. */
@@ -117,6 +121,8 @@ static void parse_content(const char *content, struct cairn_mark_info *ret)
 	ret->workspace = text_copy(root, "workspace");
 	ret->started = text_copy(root, "started");
 	ret->error = text_copy(root, "error");
+	ret->private_directory = text_copy(root, "private_directory");
+	ret->private_pid = (int)json_integer_value(json_object_get(root, "private_pid"));
 }
 
 static int read_info(int fd, struct cairn_mark_info *ret)
@@ -172,6 +178,11 @@ static void write_content(const struct cairn_mark *mark, const char *last_words)
 	json_object_set_new(root, "directory", cairn_json_text(mark->directory));
 	json_object_set_new(root, "workspace", cairn_json_text(mark->workspace));
 	json_object_set_new(root, "started", cairn_json_text(mark->started));
+	if (mark->private_directory) {
+		json_object_set_new(root, "private_directory",
+				    cairn_json_text(mark->private_directory));
+		json_object_set_new(root, "private_pid", json_integer(mark->private_pid));
+	}
 	if (last_words)
 		json_object_set_new(root, "error", cairn_json_text(last_words));
 	text = json_dumps(root, JSON_INDENT(2));
@@ -180,6 +191,22 @@ static void write_content(const struct cairn_mark *mark, const char *last_words)
 	n = pwrite(mark->fd, text, strlen(text), 0);
 	if (ftruncate(mark->fd, MAX(n, 0)) < 0)
 		return;
+}
+
+int cairn_mark_set_private(struct cairn_mark *mark, const char *directory, int pid)
+{
+	char *copy;
+
+	if (!mark)
+		return 0;
+	copy = strdup(directory);
+	if (!copy)
+		return -ENOMEM;
+	free(mark->private_directory);
+	mark->private_directory = copy;
+	mark->private_pid = pid;
+	write_content(mark, NULL);
+	return 0;
 }
 
 static char *time_text(void)

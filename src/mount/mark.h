@@ -7,9 +7,10 @@
  * read-only holder locks one byte less (store.h), by which others know that it makes no
  * checkpoints.
  *
- * The file holds JSON: {"pid", "directory", "workspace", "started"}, and "error" where a daemon
- * left its last words. Its name is derived from the real path of the database, so that all
- * spellings of one workspace and all symbolic links to it meet in one mark. */
+ * The file holds JSON: {"pid", "directory", "workspace", "started"}, "private_directory" and
+ * "private_pid" of a mount that not everybody sees, and "error" where a daemon left its last words.
+ * Its name is derived from the real path of the database, so that all spellings of one workspace
+ * and all symbolic links to it meet in one mark. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,6 +26,10 @@ struct cairn_mark_info {
 	char *workspace;
 	char *started; /* local time, ISO 8601 */
 	char *error;   /* what a daemon that is gone could not write */
+	/* A mount that only one process and its children see, and the number of that; see
+	 * private.h. NULL and 0 where there is none. */
+	char *private_directory;
+	int private_pid;
 };
 
 /* Takes the mark of an existing workspace for this process. `directory` is where it is mounted
@@ -33,6 +38,10 @@ struct cairn_mark_info {
  * NULL. */
 int cairn_mark_take(const char *workspace, const char *directory, bool read_only,
 		    struct cairn_mark **ret, struct cairn_error *err);
+
+/* Says in the mark that the workspace is mounted on `directory` as the process `pid` sees it.
+ * `mark` may be NULL. -ENOMEM. */
+int cairn_mark_set_private(struct cairn_mark *mark, const char *directory, int pid);
 
 /* Gives the mark up and frees it; the file goes too, unless `last_words` (may be NULL) are left in
  * it. `mark` may be NULL. */

@@ -239,6 +239,7 @@ struct cairn_store_options {
 	const char *const *base_ignore; /* see struct cairn_base_options */
 	size_t base_ignore_count;
 	const struct cairn_base_above *above; /* the overlays that it lies under */
+	const char *mount_point;              /* see struct cairn_base_options */
 	/* Files of the base up to this size, in bytes, are copied whole when their data are first
 	 * changed, larger ones chunk by chunk; 0: CAIRN_COPY_WHOLE. */
 	size_t copy_whole;

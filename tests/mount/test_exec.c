@@ -326,6 +326,119 @@ Test(exec, caller_stays_who_he_is)
 	}
 }
 
+/* A command outside has the mount commit first, which it reaches as the command inside sees it. */
+Test(exec, workspace_is_read_from_outside_with_all_that_was_written)
+{
+	char script[PATH_MAX];
+	struct output out;
+	pid_t pid;
+
+	snprintf(script, sizeof(script),
+		 "echo text > file; mkdir %s; while test -e %s; do sleep 0.05; done",
+		 fx_tmp_path("ready"), fx_tmp_path("ready"));
+	pid = fx_spawn((char *const[]){ (char *)fx_binary(), "exec", "-o",
+					"commit_interval_ms=600000", fx.db, "--", "sh", "-c",
+					script, NULL });
+	wait_for(fx_tmp_path("ready"));
+	fx_cairnfs(&out, "snapshot", fx.db, (char *)fx_tmp_path("copy.db"));
+	cr_expect_eq(out.status, 0, "%s", out.err);
+	must(rmdir(fx_tmp_path("ready")));
+	cr_assert_eq(fx_wait(pid), 0);
+	fx_cairnfs(&out, "exec", (char *)fx_tmp_path("copy.db"), "--", "cat", "file");
+	cr_expect_str_eq(out.out, "text\n", "%s", out.err);
+}
+
+/* Over a base. */
+
+static void make_base_dir(void)
+{
+	must(mkdir(fx_tmp_path("base"), 0755));
+	must(put_text(fx_tmp_path("base/file"), "of the base"));
+	must(mkdir(fx_tmp_path("base/dir"), 0755));
+	must(put_text(fx_tmp_path("base/dir/deep"), "of the base"));
+}
+
+Test(exec, branch_is_made_where_there_is_none_and_used_where_there_is)
+{
+	char *agent = strdup(fx_tmp_path("agent.db")), *base = strdup(fx_tmp_path("base"));
+	struct output out;
+
+	make_base_dir();
+	fx_cairnfs(&out, "exec", "--base", base, agent, "--", "sh", "-c",
+		   "cat file && echo changed > file && rm -r dir && echo new > new");
+	cr_assert_eq(out.status, 0, "%s", out.err);
+	cr_assert_str_eq(out.out, "of the base");
+	cr_assert(holds_text(fx_tmp_path("base/file"), "of the base"));
+	cr_assert(exists(fx_tmp_path("base/dir/deep")));
+	cr_assert_not(exists(fx_tmp_path("base/new")));
+	fx_cairnfs(&out, "exec", "--base", base, agent, "--", "sh", "-c", "cat file new; ls");
+	cr_assert_str_eq(out.out, "changed\nnew\nfile\nnew\n", "%s", out.err);
+	fx_cairnfs(&out, "exec", agent, "--", "cat", "file");
+	cr_assert_str_eq(out.out, "changed\n", "%s", out.err);
+	assert_nothing_left();
+}
+
+Test(exec, branch_of_a_workspace_leaves_it_alone)
+{
+	char *agent = strdup(fx_tmp_path("agent.db"));
+	struct output out;
+
+	script_succeeds("echo stable > file; mkdir d; echo stable > d/file");
+	fx_cairnfs(&out, "exec", "--base", fx.db, agent, "--", "sh", "-c",
+		   "cat file d/file; echo agent > file; mv d moved");
+	cr_assert_str_eq(out.out, "stable\nstable\n", "%s", out.err);
+	script_succeeds("test \"$(cat file)\" = stable && test -f d/file && test ! -e moved");
+	/* Also where the mount covers it. */
+	fx_cairnfs(&out, "exec", "--dir", fx.tmp, agent, "--", "cat", "file", "moved/file");
+	cr_assert_str_eq(out.out, "agent\nstable\n", "%s", out.err);
+}
+
+/* In the place of the directory that is the base and holds the workspace, as one would work with a
+ * project: what lies under the mount is read all the same. */
+Test(exec, branch_takes_the_place_of_its_own_base)
+{
+	char *base = strdup(fx_tmp_path("base"));
+	struct output out;
+
+	make_base_dir();
+	must(chdir(base));
+	fx_cairnfs(&out, "exec", "--base", ".", "--dir", ".", "agent", "--", "sh", "-c",
+		   "pwd && cat file dir/deep && echo changed > file && ls -A && "
+		   "find . -type f -exec cat {} + > /dev/null");
+	must(chdir(fx.tmp));
+	cr_assert_eq(out.status, 0, "%s", out.err);
+	cr_assert_eq(strncmp(out.out, base, strlen(base)), 0, "%s", out.out);
+	cr_assert_not_null(strstr(out.out, "of the baseof the base.agentfs\ndir\nfile\n"), "%s",
+			   out.out);
+	cr_assert(holds_text(fx_tmp_path("base/file"), "of the base"));
+	cr_assert(exists(fx_tmp_path("base/.agentfs/agent.db")));
+	fx_cairnfs(&out, "exec", (char *)fx_tmp_path("base/.agentfs/agent.db"), "--", "cat",
+		   "file");
+	cr_assert_str_eq(out.out, "changed\n", "%s", out.err);
+}
+
+Test(exec, another_base_than_the_branchs_is_refused)
+{
+	char *agent = strdup(fx_tmp_path("agent.db")), *base = strdup(fx_tmp_path("base"));
+	struct output out;
+
+	make_base_dir();
+	fx_cairnfs(&out, "exec", "--base", (char *)fx_tmp_path("none"), agent, "--", "true");
+	cr_expect_eq(out.status, 125);
+	assert_one_line(out.err);
+	cr_expect_not(exists(agent));
+	fx_cairnfs(&out, "exec", "--base", base, fx.db, "--", "true");
+	cr_expect_eq(out.status, 125);
+	assert_one_line(out.err);
+	cr_expect_not_null(strstr(out.err, "no base"), "%s", out.err);
+	fx_cairnfs(&out, "exec", "--base", base, agent, "--", "true");
+	cr_expect_eq(out.status, 0, "%s", out.err);
+	fx_cairnfs(&out, "exec", "--base", fx.db, agent, "--", "true");
+	cr_expect_eq(out.status, 125);
+	assert_one_line(out.err);
+	cr_expect_not_null(strstr(out.err, base), "%s", out.err);
+}
+
 Test(exec, mount_options_are_those_of_the_mount)
 {
 	struct output out;

@@ -435,6 +435,24 @@ static void assert_workspace_is_refused(const char *because)
 	assert_untouched(&snap);
 }
 
+/* Nothing of the base could be reached any more but through the mount itself. */
+Test(refusal, mount_point_that_holds_the_base)
+{
+	char *dir = strdup(fx_tmp_path("holds")), *base = strdup(fx_tmp_path("holds/base.db"));
+	char *agent = strdup(fx_tmp_path("agent.db"));
+	struct output out;
+
+	must(mkdir(dir, 0755));
+	fx_cairnfs(&out, "init", base);
+	cr_assert_eq(out.status, 0, "%s", out.err);
+	fx_cairnfs(&out, "init", "--base", base, agent);
+	cr_assert_eq(out.status, 0, "%s", out.err);
+	fx_cairnfs(&out, "mount", "-o", "nonempty", agent, dir);
+	cr_expect_eq(out.status, 1);
+	assert_one_line(out.err);
+	cr_expect_not_null(strstr(out.err, base), "%s", out.err);
+}
+
 Test(refusal, of_a_missing_mount_point)
 {
 	struct snapshot snap = take_snapshot();

@@ -445,6 +445,21 @@ Test(base_store_open, base_under_itself_is_eloop)
 	cr_expect(sx_err_has("under itself"));
 }
 
+Test(base_store_open, base_below_the_mount_point_is_refused)
+{
+	char near[PATH_MAX];
+
+	snprintf(near, sizeof(near), "%.*s", (int)strlen(sx.dir) - 1, sx.dir);
+	options = (struct cairn_base_options){ .mount_point = near };
+	cr_expect_eq(open_at(sx.db), 0);
+	options.mount_point = sx.dir;
+	cr_expect_eq(open_at(sx.db), -EINVAL);
+	cr_expect(sx_err_has("mount point"));
+	cr_assert_eq(symlink(sx.db, sx_path("../link-to-base")), 0);
+	cr_expect_eq(open_at(sx_path("../link-to-base")), -EINVAL);
+	unlink(sx_path("../link-to-base"));
+}
+
 Test(base_store_open, too_many_overlays_are_eloop)
 {
 	struct cairn_base_above above[CAIRN_BASE_DEPTH_MAX + 1];

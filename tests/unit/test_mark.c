@@ -416,6 +416,22 @@ static int compete(void)
 	return 0;
 }
 
+Test(mark, private_mount_is_told_of_apart)
+{
+	struct cairn_mark *mark = take("work.db", NULL);
+	struct cairn_mark_info info;
+
+	cr_assert_eq(cairn_mark_set_private(mark, "/where it is", 4711), 0);
+	cr_assert_eq(cairn_mark_read("work.db", &info), 0);
+	cr_expect(info.live);
+	cr_expect_null(info.directory);
+	cr_expect_str_eq(info.private_directory, "/where it is");
+	cr_expect_eq(info.private_pid, 4711);
+	cairn_mark_info_done(&info);
+	cairn_mark_release(mark, NULL);
+	cr_expect_eq(cairn_mark_set_private(NULL, "/x", 1), 0);
+}
+
 Test(mark, never_two_holders_while_many_take_and_release)
 {
 	pid_t rival[RIVALS];
