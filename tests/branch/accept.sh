@@ -167,7 +167,7 @@ preserve() {
 	cairnfs accept "$agent" --strategy=preserve >"$scratch/out"
 	sound "$base"
 	sound "$agent"
-	grep -F 'changes stay in the branch' "$scratch/out"
+	grep -F 'changes left in the branch' "$scratch/out"
 	with "$base" '[ "$(cat keep both s1)" = "$(printf "theirs\ntheirs\ntheirs")" ]
 		[ -e mode ]; [ -e old/3 ]; [ ! -e deep/a/b/f ]; [ -f type ]; [ "$(cat src/nonl)" = fine ]'
 	with "$agent" '[ "$(cat keep both deep/a/b/f type/x src/nonl)" = \

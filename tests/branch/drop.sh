@@ -133,9 +133,9 @@ gc() {
 	cairnfs reject "$agent"
 	mounted "$agent" change "$mnt"
 	cairnfs accept "$agent"
-	cairnfs gc "$agent" "$base" | grep '^0 files (0 bytes) and 0 undo records are gone'
+	cairnfs gc "$agent" "$base" | grep -Fx 'Gone: files: 0 (0 bytes), undo records: 0'
 	cairnfs gc "$agent" "$base" --older-than=0 --dry-run |
-		grep '^1 files .* and 1 undo records would go'
+		grep '^Would go: files: 1 (.*), undo records: 1$'
 	cairnfs gc "$agent" "$base" --older-than=0 --json >"$scratch/json"
 	jq -e '.records == 1 and (.files | length) == 1' "$scratch/json"
 	[ -z "$(ls -A "$scratch/.cairnfs-trash")" ]
@@ -154,7 +154,7 @@ gc_all() {
 	mounted .agentfs/a.db touch "$mnt/x"
 	cairnfs reject a
 	cairnfs gc --older-than=0 | tee "$scratch/out"
-	grep -F '1 files' "$scratch/out"
+	grep -F 'files: 1' "$scratch/out"
 }
 
 scratch
