@@ -1,5 +1,7 @@
 #!/bin/bash
 # cairnfs reset, reject and gc: changes that are not wanted. TAP on stdout.
+# What `with` runs is expanded there.
+# shellcheck disable=SC2016
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -76,7 +78,7 @@ reset_all() {
 	empty
 	shows "$scratch/base.tree"
 	[ "$(cairnfs reset "$agent" src)" = 'There is no change to drop.' ]
-	! cairnfs reset "$agent" 2>"$scratch/err"
+	not cairnfs reset "$agent" 2>"$scratch/err"
 	[ "$(wc -l <"$scratch/err")" = 1 ]
 }
 
@@ -120,7 +122,7 @@ reject() {
 reject_mounted() {
 	fresh "$1"
 	cairnfs mount "$agent" "$mnt"
-	! cairnfs reject "$agent" 2>"$scratch/err"
+	not cairnfs reject "$agent" 2>"$scratch/err"
 	[ "$(wc -l <"$scratch/err")" = 1 ]
 	grep -F "$mnt" "$scratch/err"
 	cairnfs umount "$mnt"
@@ -141,9 +143,9 @@ gc() {
 	[ -z "$(ls -A "$scratch/.cairnfs-trash")" ]
 	[ "$(sqlite3 "$base" 'SELECT (SELECT COUNT(*) FROM cairn_undo) +
 		(SELECT COUNT(*) FROM cairn_undo_inode) + (SELECT COUNT(*) FROM cairn_undo_data)')" = 0 ]
-	! cairnfs undo "$base" 2>"$scratch/err"
+	not cairnfs undo "$base" 2>"$scratch/err"
 	[ "$(wc -l <"$scratch/err")" = 1 ]
-	! cairnfs gc --older-than=x
+	not cairnfs gc --older-than=x
 }
 
 # Without a workspace: those of the working directory.
