@@ -109,6 +109,11 @@ static int open_stable(struct accept *accept, struct cairn_error *err)
 	return r < 0 ? r : cairn_store_open(path, &options, &accept->stable, err);
 }
 
+static const char *plural(size_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 static json_t *list_json(const struct cairn_changes *changes, bool conflicts)
 {
 	json_t *list = json_array();
@@ -154,10 +159,11 @@ static void print_conflicts(const struct accept *accept, FILE *to)
 static int print_refused(const struct accept *accept)
 {
 	print_conflicts(accept, stderr);
-	return cairn_cli_fail(
-		"%zu changes of '%s' meet others that '%s' has got since, and nothing "
-		"was accepted; see --strategy",
-		accept->result.conflicts, accept->branch.path, accept->branch.base_path);
+	return cairn_cli_fail("nothing was accepted: %zu change%s of '%s' meet%s what '%s' has got "
+			      "since; see --strategy",
+			      accept->result.conflicts, plural(accept->result.conflicts),
+			      accept->branch.path, accept->result.conflicts == 1 ? "s" : "",
+			      accept->branch.base_path);
 }
 
 static int print_done(const struct accept *accept, const struct accept_args *in)
@@ -170,18 +176,18 @@ static int print_done(const struct accept *accept, const struct accept_args *in)
 			    cairn_change_is_real(accept->changes.list[i]))
 				cairn_cli_print_change(stdout, accept->changes.list[i],
 						       cairn_cli_colours(stdout));
-		printf("%zu changes would be accepted into %s.\n", result->accepted,
-		       accept->branch.base_path);
+		printf("%zu change%s would be accepted into %s.\n", result->accepted,
+		       plural(result->accepted), accept->branch.base_path);
 	} else if (result->accepted == 0) {
 		printf("There is nothing to accept.\n");
 	} else {
-		printf("%zu changes accepted into %s.\n"
-		       "To take them back: cairnfs undo %s %" PRId64 "\n",
-		       result->accepted, accept->branch.base_path, accept->branch.base_path,
-		       result->undo);
+		printf("%zu change%s accepted into %s.\n"
+		       "To take back: cairnfs undo %s %" PRId64 "\n",
+		       result->accepted, plural(result->accepted), accept->branch.base_path,
+		       accept->branch.base_path, result->undo);
 	}
 	if (result->left) {
-		printf("%zu changes stay in the branch:\n", result->left);
+		printf("%zu change%s left in the branch:\n", result->left, plural(result->left));
 		print_conflicts(accept, stdout);
 	}
 	return 0;

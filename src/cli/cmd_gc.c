@@ -189,7 +189,7 @@ static int drop_records(struct gc *gc, const char *path, struct cairn_error *err
 		return cairn_error_set(err, r, "'%s' cannot be cleaned: %s", path, strerror(-r));
 	gc->records += (size_t)count;
 	if (count && !gc->in->json)
-		printf("%s: %" PRId64 " undo records\n", path, count);
+		printf("%s: undo records: %" PRId64 "\n", path, count);
 	return 0;
 }
 
@@ -258,8 +258,8 @@ static int report(struct gc *gc)
 		json_object_set_new(root, "records", json_integer((json_int_t)gc->records));
 		cairn_cli_print_json(root);
 	} else {
-		printf("%zu files (%" PRId64 " bytes) and %zu undo records %s.\n", gc->files,
-		       gc->bytes, gc->records, gc->in->dry_run ? "would go" : "are gone");
+		printf("%s: files: %zu (%" PRId64 " bytes), undo records: %zu\n",
+		       gc->in->dry_run ? "Would go" : "Gone", gc->files, gc->bytes, gc->records);
 	}
 	return gc->failures ? CAIRN_EXIT_FAILURE : 0;
 }

@@ -96,7 +96,7 @@ static int print(const struct reset *reset, bool json)
 	if (json)
 		return cairn_cli_print_json(root);
 	if (count)
-		printf("%zu changes dropped.\n", count);
+		printf("%zu change%s dropped.\n", count, count == 1 ? "" : "s");
 	else
 		puts("There is no change to drop.");
 	return 0;

@@ -108,7 +108,8 @@ static int print_record(void *arg, const struct cairn_undo_record *record)
 		json_array_append_new(undo->json, one);
 		return 0;
 	}
-	printf("%4" PRId64 "  %s  %" PRId64 " changes", record->id, when, record->changes);
+	printf("%4" PRId64 "  %s  %" PRId64 " change%s", record->id, when, record->changes,
+	       record->changes == 1 ? "" : "s");
 	if (record->of)
 		printf(", undo of %" PRId64, record->of);
 	else
@@ -259,9 +260,9 @@ static int run_undo(struct undo *undo)
 		json_object_set_new(root, "undo", json_integer(id));
 		return cairn_cli_print_json(root);
 	}
-	printf("%" PRId64 " changes taken back.\n"
-	       "To have them again: cairnfs undo %s %" PRId64 "\n",
-	       undo->changes, undo->path, id);
+	printf("%" PRId64 " change%s taken back.\n"
+	       "To have it again: cairnfs undo %s %" PRId64 "\n",
+	       undo->changes, undo->changes == 1 ? "" : "s", undo->path, id);
 	return 0;
 }
 

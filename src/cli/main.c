@@ -11,24 +11,15 @@ struct command {
 };
 
 static const struct command command_table[] = {
-	{ "init", cairn_cmd_init },
-	{ "mount", cairn_cmd_mount },
-	{ "umount", cairn_cmd_umount },
-	{ "exec", cairn_cmd_exec },
-	{ "info", cairn_cmd_info },
-	{ "list", cairn_cmd_list },
-	{ "check", cairn_cmd_check },
-	{ "snapshot", cairn_cmd_snapshot },
-	{ "restore", cairn_cmd_restore },
-	{ "fork", cairn_cmd_fork },
-	{ "stats", cairn_cmd_stats },
-	{ "kv", cairn_cmd_kv },
-	{ "diff", cairn_cmd_diff },
-	{ "accept", cairn_cmd_accept },
-	{ "undo", cairn_cmd_undo },
-	{ "reset", cairn_cmd_reset },
-	{ "reject", cairn_cmd_reject },
-	{ "gc", cairn_cmd_gc },
+	{ "init", cairn_cmd_init },       { "mount", cairn_cmd_mount },
+	{ "umount", cairn_cmd_umount },   { "exec", cairn_cmd_exec },
+	{ "info", cairn_cmd_info },       { "list", cairn_cmd_list },
+	{ "check", cairn_cmd_check },     { "snapshot", cairn_cmd_snapshot },
+	{ "restore", cairn_cmd_restore }, { "fork", cairn_cmd_fork },
+	{ "stats", cairn_cmd_stats },     { "kv", cairn_cmd_kv },
+	{ "diff", cairn_cmd_diff },       { "accept", cairn_cmd_accept },
+	{ "undo", cairn_cmd_undo },       { "reset", cairn_cmd_reset },
+	{ "reject", cairn_cmd_reject },   { "gc", cairn_cmd_gc },
 };
 
 static const char main_doc[] =

@@ -2,6 +2,8 @@
 # An accept, and an undo, that is killed before each of its writes. TAP on stdout.
 #
 # CAIRNFS_DYING is a program that dies so.
+# What `with` runs is expanded there.
+# shellcheck disable=SC2016
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -106,7 +108,7 @@ reset_dies() {
 		tree "$agent" >"$scratch/now"
 		cairnfs reset "$agent" documents a s1
 		sound "$agent"
-		! cairnfs diff "$agent" --name-status | grep -E '	(docs|a|s1|s3|s2)(/|	|$)'
+		cairnfs diff "$agent" --name-status | not grep -E '	(docs|a|s1|s3|s2)(/|	|$)'
 		again
 		n=$((n + 1))
 		died=$((died + 1))

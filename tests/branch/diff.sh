@@ -74,7 +74,7 @@ takes_paths() {
 	[ "$(cairnfs diff "$scratch/agent-$1.db" --name-status src/a.c)" = $'M\tsrc/a.c' ]
 	[ "$(cairnfs diff "$scratch/agent-$1.db" --name-status /tree/of/ s1 | wc -l)" = 5 ]
 	[ "$(cairnfs diff "$scratch/agent-$1.db" --name-status src/a)" = '' ]
-	! cairnfs diff "$scratch/agent-$1.db" ../x 2>"$scratch/err"
+	not cairnfs diff "$scratch/agent-$1.db" ../x 2>"$scratch/err"
 	[ "$(wc -l <"$scratch/err")" = 1 ]
 }
 
@@ -123,7 +123,7 @@ equal_is_no_change() {
 	mounted "$scratch/agent-$1.db" cp "$scratch/before-$1/big" "$mnt/big"
 	mounted "$scratch/agent-$1.db" chmod 644 "$mnt/mode"
 	cairnfs diff "$scratch/agent-$1.db" --name-status >"$scratch/status"
-	! grep -E '	(big|mode|src/bin)$' "$scratch/status"
+	not grep -E '	(big|mode|src/bin)$' "$scratch/status"
 }
 
 counts() {
@@ -146,7 +146,7 @@ attributes() {
 
 refuses_what_is_no_branch() {
 	cairnfs init "$scratch/plain.db"
-	! cairnfs diff "$scratch/plain.db" 2>"$scratch/err"
+	not cairnfs diff "$scratch/plain.db" 2>"$scratch/err"
 	grep -F 'is no branch' "$scratch/err"
 	[ "$(wc -l <"$scratch/err")" = 1 ]
 }

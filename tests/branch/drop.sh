@@ -1,5 +1,7 @@
 #!/bin/bash
 # cairnfs reset, reject and gc: changes that are not wanted. TAP on stdout.
+# What `with` runs is expanded there.
+# shellcheck disable=SC2016
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -76,7 +78,7 @@ reset_all() {
 	empty
 	shows "$scratch/base.tree"
 	[ "$(cairnfs reset "$agent" src)" = 'There is no change to drop.' ]
-	! cairnfs reset "$agent" 2>"$scratch/err"
+	not cairnfs reset "$agent" 2>"$scratch/err"
 	[ "$(wc -l <"$scratch/err")" = 1 ]
 }
 
@@ -120,7 +122,7 @@ reject() {
 reject_mounted() {
 	fresh "$1"
 	cairnfs mount "$agent" "$mnt"
-	! cairnfs reject "$agent" 2>"$scratch/err"
+	not cairnfs reject "$agent" 2>"$scratch/err"
 	[ "$(wc -l <"$scratch/err")" = 1 ]
 	grep -F "$mnt" "$scratch/err"
 	cairnfs umount "$mnt"
@@ -133,17 +135,17 @@ gc() {
 	cairnfs reject "$agent"
 	mounted "$agent" change "$mnt"
 	cairnfs accept "$agent"
-	cairnfs gc "$agent" "$base" | grep '^0 files (0 bytes) and 0 undo records are gone'
+	cairnfs gc "$agent" "$base" | grep -Fx 'Gone: files: 0 (0 bytes), undo records: 0'
 	cairnfs gc "$agent" "$base" --older-than=0 --dry-run |
-		grep '^1 files .* and 1 undo records would go'
+		grep '^Would go: files: 1 (.*), undo records: 1$'
 	cairnfs gc "$agent" "$base" --older-than=0 --json >"$scratch/json"
 	jq -e '.records == 1 and (.files | length) == 1' "$scratch/json"
 	[ -z "$(ls -A "$scratch/.cairnfs-trash")" ]
 	[ "$(sqlite3 "$base" 'SELECT (SELECT COUNT(*) FROM cairn_undo) +
 		(SELECT COUNT(*) FROM cairn_undo_inode) + (SELECT COUNT(*) FROM cairn_undo_data)')" = 0 ]
-	! cairnfs undo "$base" 2>"$scratch/err"
+	not cairnfs undo "$base" 2>"$scratch/err"
 	[ "$(wc -l <"$scratch/err")" = 1 ]
-	! cairnfs gc --older-than=x
+	not cairnfs gc --older-than=x
 }
 
 # Without a workspace: those of the working directory.
@@ -154,7 +156,7 @@ gc_all() {
 	mounted .agentfs/a.db touch "$mnt/x"
 	cairnfs reject a
 	cairnfs gc --older-than=0 | tee "$scratch/out"
-	grep -F '1 files' "$scratch/out"
+	grep -F 'files: 1' "$scratch/out"
 }
 
 scratch

@@ -1,6 +1,13 @@
 # Shared by the tests of branches: a base of either kind, a branch over it, and a set of changes.
 # Sourced, not run; after scripts/tap.sh.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2154,SC2164
+
+# not COMMAND...: it fails. (A "!" in its place would hide that it does not from errexit.)
+not() {
+	if "$@"; then
+		return 1
+	fi
+}
 
 # mounted WORKSPACE COMMAND...: runs it with the workspace mounted on $mnt.
 mounted() {
