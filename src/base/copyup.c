@@ -230,14 +230,13 @@ static int add_row(struct cairn_overlay *o, uint64_t merged, const struct cairn_
 	return r;
 }
 
-/* Copies one node up, with an entry in the directory of this row (0: with none). */
-static int copy_one(struct cairn_overlay *o, uint64_t merged, uint64_t node,
+/* Copies one node up, with an entry `name` in the directory of this row (0: with none). */
+static int copy_one(struct cairn_overlay *o, uint64_t merged, uint64_t node, const char *name,
 		    const struct cairn_attr *attr, uint64_t parent, uint64_t *ret_delta)
 {
 	_cleanup_(cairn_freep) char *path = NULL;
-	char name[CAIRN_NAME_MAX + 1];
 	struct cairn_attr base = { 0 }, shown;
-	uint64_t delta = 0, dir;
+	uint64_t delta = 0;
 	int r;
 
 	r = o->base->ops->getattr(o->base, node, &base);
@@ -255,8 +254,6 @@ static int copy_one(struct cairn_overlay *o, uint64_t merged, uint64_t node,
 	if (r == 0)
 		r = copy_xattrs(o, node, path, delta);
 	if (r == 0 && parent)
-		r = o->base->ops->place(o->base, node, &dir, name);
-	if (r == 0 && parent)
 		r = add_entry(o, parent, name, delta);
 	if (r < 0)
 		return r;
@@ -264,11 +261,14 @@ static int copy_one(struct cairn_overlay *o, uint64_t merged, uint64_t node,
 	return 0;
 }
 
-/* What is to be copied up on the way from a directory with a row down to a node. */
+/* What is to be copied up on the way from a directory with a row down to a node. A file may have
+ * several names in the base, and others ask for it by another at any time: the name that was found
+ * here is the one that goes with the directory that was. */
 struct way {
 	struct step {
 		uint64_t merged, node;
-	} * steps; /* the node first */
+		char name[CAIRN_NAME_MAX + 1]; /* in the directory of the next step */
+	} * steps;                             /* the node first */
 	size_t count, capacity;
 	uint64_t row; /* of the directory at its beginning; 0: the way is cut */
 };
@@ -310,15 +310,15 @@ static uint64_t node_of(struct cairn_overlay *o, uint64_t merged)
 	return view.alias_of ? view.alias_of : merged - CAIRN_LAYER_STEP;
 }
 
-/* Whether a node is still to be seen where the base has it: the name may be hidden, or in the
- * branch stand for something else. */
-static int is_cut_off(struct cairn_overlay *o, uint64_t node, uint64_t parent_row, const char *name)
+/* Whether what the base has under a name in one of its directories is still to be seen there: the
+ * name may be hidden, or in the branch stand for something else. */
+static int is_cut_off(struct cairn_overlay *o, uint64_t dir, uint64_t parent_row, const char *name)
 {
 	_cleanup_(cairn_freep) char *path = NULL;
 	uint64_t there;
 	int r;
 
-	r = o->base->ops->path(o->base, node, &path);
+	r = cairn_overlay_path(o, dir, name, strlen(name), &path);
 	if (r == 0)
 		r = o->branch->branch->hidden(o->branch, path);
 	if (r != -ENOENT || !parent_row)
@@ -331,17 +331,19 @@ static int is_cut_off(struct cairn_overlay *o, uint64_t node, uint64_t parent_ro
  */
 static int find_way(struct cairn_overlay *o, uint64_t merged, struct way *way)
 {
-	char name[CAIRN_NAME_MAX + 1];
-	uint64_t node = node_of(o, merged), parent = 0;
+	uint64_t node = node_of(o, merged), dir = 0, parent = 0;
+	struct step *step;
 	int r;
 
 	while (!way->row) {
 		r = way_add(way, merged, node);
-		if (r == 0)
-			r = cairn_overlay_merged_place(o, node, &parent, name);
+		if (r < 0)
+			return r;
+		step = &way->steps[way->count - 1];
+		r = cairn_overlay_merged_place(o, node, &parent, &dir, step->name);
 		if (r == 0) {
 			way->row = row_of(o, parent);
-			r = is_cut_off(o, node, way->row, name);
+			r = is_cut_off(o, dir, way->row, step->name);
 		}
 		if (r == 1 || r == -ENOENT) {
 			way->row = 0;
@@ -351,7 +353,7 @@ static int find_way(struct cairn_overlay *o, uint64_t merged, struct way *way)
 		if (r < 0)
 			return r;
 		merged = parent;
-		node = node_of(o, merged);
+		node = dir;
 	}
 	return 0;
 }
@@ -374,7 +376,8 @@ int cairn_copy_up(struct cairn_overlay *o, uint64_t merged, const struct cairn_a
 	while (way.count > 0) {
 		const struct step *step = &way.steps[--way.count];
 
-		r = copy_one(o, step->merged, step->node, way.count == 0 ? attr : NULL, row, &row);
+		r = copy_one(o, step->merged, step->node, step->name, way.count == 0 ? attr : NULL,
+			     row, &row);
 		if (r == -ENOENT && way.count > 0)
 			row = 0; /* a directory that went while we were about it */
 		else if (r < 0)
@@ -437,7 +440,7 @@ static int find_lost_place(struct cairn_overlay *o, uint64_t merged, unsigned in
 	int r = -ENOENT;
 
 	if (depth < LOST_DEPTH_MAX)
-		r = cairn_overlay_merged_place(o, node_of(o, merged), &parent, ret_name);
+		r = cairn_overlay_merged_place(o, node_of(o, merged), &parent, NULL, ret_name);
 	if (r == 0)
 		return get_dir(o, parent, depth + 1, ret_row);
 	if (r != -ENOENT)

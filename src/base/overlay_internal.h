@@ -124,7 +124,7 @@ int cairn_overlay_xattr_scan(struct cairn_reader *reader, uint64_t ino, cairn_xa
 int cairn_overlay_orphan_scan(struct cairn_reader *reader, cairn_ino_fn fn, void *arg);
 /* Where a node of the base is found in the merged tree. */
 int cairn_overlay_merged_place(struct cairn_overlay *o, uint64_t node, uint64_t *ret_parent,
-			       char ret_name[CAIRN_NAME_MAX + 1]);
+			       uint64_t *ret_dir, char ret_name[CAIRN_NAME_MAX + 1]);
 /* The attributes of a node as the merged tree shows them. */
 void cairn_overlay_show_attr(uint64_t merged, struct cairn_attr *attr);
 /* No time before 1970: the branch does not keep it. */

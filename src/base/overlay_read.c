@@ -452,12 +452,14 @@ static int merged_dir(struct cairn_overlay *o, uint64_t dir, uint64_t *ret)
 }
 
 int cairn_overlay_merged_place(struct cairn_overlay *o, uint64_t node, uint64_t *ret_parent,
-			       char ret_name[CAIRN_NAME_MAX + 1])
+			       uint64_t *ret_dir, char ret_name[CAIRN_NAME_MAX + 1])
 {
 	uint64_t dir;
 	int r;
 
 	r = o->base->ops->place(o->base, node, &dir, ret_name);
+	if (r == 0 && ret_dir)
+		*ret_dir = dir;
 	return r < 0 ? r : merged_dir(o, dir, ret_parent);
 }
 
@@ -478,7 +480,7 @@ int cairn_overlay_dentry_name(struct cairn_reader *base, uint64_t ino, uint64_t 
 			return r;
 	}
 	r = cairn_overlay_node(o, ino, &view, &node);
-	return r < 0 ? r : cairn_overlay_merged_place(o, node, ret_parent, ret_name);
+	return r < 0 ? r : cairn_overlay_merged_place(o, node, ret_parent, NULL, ret_name);
 }
 
 /* Whatever of an inode lies in its row, or in the base where it has none. */
