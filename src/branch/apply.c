@@ -370,13 +370,13 @@ static bool is_other_name(const struct cairn_change *c)
 /* What the base has of it is kept where the branch has not changed that. */
 static int set_attr(struct applier *a, struct cairn_change *c)
 {
-	struct inode *inode;
+	struct inode *inode = NULL;
 	int r;
 
 	r = find_target(a, c);
 	if (r == 0)
 		r = get_inode(a, c->target, &inode);
-	if (r < 0 || inode->made || is_other_name(c))
+	if (r < 0 || !inode || inode->made || is_other_name(c))
 		return r;
 	if (c->what & CAIRN_CHANGED_MODE)
 		inode->attr.mode = c->now.mode;
@@ -509,7 +509,7 @@ static int copy_target(struct applier *a, const struct cairn_change *c)
 
 static int copy_content(struct applier *a, const struct cairn_change *c)
 {
-	struct inode *inode;
+	struct inode *inode = NULL;
 	int r;
 
 	if (c->kind == CAIRN_CHANGE_DELETED || is_other_name(c))

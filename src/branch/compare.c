@@ -174,7 +174,7 @@ static int compare_xattrs(struct cairn_branch *branch, struct cairn_change *chan
 	int r;
 
 	r = branch->base->ops->xattr_scan(branch->base, base->ino, same_xattr, &x);
-	if (r == -EOPNOTSUPP || r == -ENOTSUP)
+	if (r == -EOPNOTSUPP)
 		r = 0;
 	if (r == 0)
 		r = branch->own->ops->xattr_scan(branch->reader, change->row, count_xattr, &mine);

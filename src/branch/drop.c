@@ -48,7 +48,7 @@ static int count_links(struct dropper *d)
 		r = cairn_names_put(&d->links, key, NULL);
 		HASH_FIND(hh, d->links.table, key, strlen(key), name);
 		if (name)
-			name->value = (void *)((uintptr_t)name->value + 1);
+			name->count++;
 	}
 	return r;
 }
@@ -63,8 +63,7 @@ static size_t drop_link(struct dropper *d, uint64_t row)
 	HASH_FIND(hh, d->links.table, key, strlen(key), name);
 	if (!name)
 		return 0;
-	name->value = (void *)((uintptr_t)name->value - 1);
-	return (size_t)(uintptr_t)name->value;
+	return --name->count;
 }
 
 /* A directory that the base has by now as it is here, and that still has something of the branch's

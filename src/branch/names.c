@@ -16,6 +16,7 @@ int cairn_names_put(struct cairn_names *names, const char *text, void *value)
 		return -ENOMEM;
 	memcpy(name->text, text, len + 1);
 	name->value = value;
+	name->count = 0;
 	HASH_ADD_KEYPTR(hh, names->table, name->text, len, name);
 	if (!name->hh.tbl) {
 		free(name);

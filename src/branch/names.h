@@ -8,6 +8,7 @@
 struct cairn_name {
 	UT_hash_handle hh;
 	void *value;
+	size_t count; /* for whoever put it there; 0 at first */
 	char text[];
 };
 
