@@ -244,13 +244,12 @@ begin_with() {
 	mkdir "$mnt/$1"
 }
 
-# settle: nothing of what went before is still being written when the measurement begins; as far as that is
-# done in the time that the scale gives it. (Where sizes are tiny, nobody looks at the times, and nothing
-# waits for a disk that others use.)
+# settle: nothing of what went before is still being written when the measurement begins. On a disk that
+# others use that takes long; where sizes are small, and the times no more than a hint, nothing waits for it.
 settle() {
-	[ "$scale" != tiny ] || return 0
-	timeout "$settle_limit" sync "$mnt" 2>/dev/null || true
-	timeout "$settle_limit" sync -f "$work" || true
+	[ "$scale" = full ] || return 0
+	timeout "$limit" sync "$mnt" 2>/dev/null || true
+	timeout "$limit" sync -f "$work" || true
 }
 
 # recover FS: after a failure, the mount may be of no more use to anybody.

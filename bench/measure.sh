@@ -45,8 +45,8 @@ workload_steps() {
 	"${workload}_run"
 	times >"$home/times.after"
 	[ -z "$count_requests" ] || requests_seen >>"$records"
-	# What it still has to commit belongs to it.
-	timeout "$limit" sync "$mnt" 2>/dev/null || true
+	# What cairnfs still has to commit belongs to it.
+	[ "${fs_kind[$fs]}" != cairnfs ] || sync "$mnt"
 	daemon_ticks >"$home/ticks.after"
 	if_defined "${workload}_verify"
 	used_cpu >>"$records"
@@ -91,11 +91,30 @@ measure() {
 	set +m
 	running=$!
 	wait "$running" || status=fails
+	# A trap interrupts wait.
+	while kill -0 "$running" 2>/dev/null; do
+		wait "$running" || status=fails
+	done
 	running=
-	if [ "$status" = fails ]; then
+	if [ "$status" = fails ] && [ "$SECONDS" -ge "$deadline" ]; then
+		status=late
+	elif [ "$status" = fails ]; then
 		why=$(reason "$home/$2.log")
 		recover_fs "$1"
 	fi
+}
+
+# What is under way a while after the deadline is ended.
+watch_deadline() {
+	trap '[ -z "$running" ] || kill -TERM -- "-$running"' USR1
+	set -m
+	(
+		trap - EXIT INT TERM USR1
+		sleep "$((deadline + 15 - SECONDS))"
+		kill -USR1 $$
+	) &
+	set +m
+	watchdog=$!
 }
 
 # reason LOG: the line that tells most, without our paths.
@@ -122,13 +141,15 @@ rotated() {
 	printf '%s\n' "${@:by+1}" "${@:1:by}"
 }
 
-# round N: new file systems; each workload on all of them before the next.
+# round N: new file systems; each workload on all of them before the next. They are dropped by who comes next,
+# so that the report of the last round need not wait for that.
 round() {
 	local workload name order
 
 	say "Round $1 of $rounds"
 	broken=()
 	for name in "${filesystems[@]}"; do
+		drop_fs "$name"
 		make_fs "$name" >"$work/make.log" 2>&1 || {
 			cat "$work/make.log" >&2
 			broken["$name"]="not made: $(tail -n 1 "$work/make.log")"
@@ -137,10 +158,6 @@ round() {
 	mapfile -t order < <(rotated "$1" "${filesystems[@]}")
 	for workload in "${workloads[@]}"; do
 		one_workload "$1" "$workload" "${order[@]}"
-	done
-	for name in "${filesystems[@]}"; do
-		drop_fs "$name"
-		[ -z "$growth" ] || drop_fs "$(few_of "$name")"
 	done
 }
 
