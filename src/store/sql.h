@@ -82,8 +82,8 @@ void cairn_sql_target_clear(struct cairn_sql_target *target);
 int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 		   const struct cairn_log *log);
 
-/* What needs the file: page checks, cache of `cache_kib`, `query_only` for readers. Comes before any
- * transaction. */
+/* What needs the file: page checks, cache of `cache_kib`, `query_only` for readers. Comes before
+ * any transaction. */
 int cairn_sql_configure(struct cairn_sql *sql, unsigned int cache_kib, bool query_only);
 
 /* Gives the connection its table of statements; `texts` must outlive it. */

@@ -1,4 +1,4 @@
-/* Each call of the store fails once, or from then on, with each errno that it may have. */
+/* Each call of the store fails once, with each errno that it may have. */
 #include <errno.h>
 #include <string.h>
 
