@@ -20,12 +20,23 @@
 
 #define NOBODY 65534 /* who has a name, which fusermount3 wants to know */
 
+/* A shell that starts something in the background has it ignore some signals, and what is ignored
+ * from the start a shell cannot trap. */
+static void mind_signals(void)
+{
+	static const int signals[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2 };
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		signal(signals[i], SIG_DFL);
+}
+
 static void setup(void)
 {
 	struct output out;
 
 	fx_need_cairnfs();
 	fx_prepare();
+	mind_signals();
 	/* Where the directories of our own are made, so that what is left of them is found. */
 	must(mkdir(fx_tmp_path("tmp"), 0700));
 	must(setenv("TMPDIR", fx_tmp_path("tmp"), 1));
