@@ -279,6 +279,13 @@ static int prepare(struct cairn_sql *sql, const char *text, unsigned int flags, 
 	return rc == SQLITE_OK ? 0 : cairn_sql_failed(sql, rc, text);
 }
 
+static int prepare_rollback(struct cairn_sql *sql)
+{
+	if (sql->rollback)
+		return 0;
+	return prepare(sql, "ROLLBACK", SQLITE_PREPARE_PERSISTENT, &sql->rollback);
+}
+
 int cairn_sql_configure(struct cairn_sql *sql, unsigned int cache_kib, bool query_only)
 {
 	char cache[64];
@@ -301,7 +308,7 @@ int cairn_sql_configure(struct cairn_sql *sql, unsigned int cache_kib, bool quer
 	if (r < 0)
 		return r;
 	/* Last: such pragmas make a statement that is there be prepared again. */
-	return prepare(sql, "ROLLBACK", SQLITE_PREPARE_PERSISTENT, &sql->rollback);
+	return prepare_rollback(sql);
 }
 
 int cairn_sql_prepare_all(struct cairn_sql *sql)
@@ -381,9 +388,11 @@ int cairn_sql_get_int(struct cairn_sql *sql, const char *text, int64_t *ret)
 
 void cairn_sql_rollback(struct cairn_sql *sql)
 {
-	int rc = SQLITE_ERROR;
+	int rc = SQLITE_NOMEM;
 
 	for (int i = 0; i < ROLLBACK_TRIES && cairn_sql_in_transaction(sql); i++) {
+		if (prepare_rollback(sql) < 0)
+			continue;
 		rc = sqlite3_step(sql->rollback);
 		sqlite3_reset(sql->rollback);
 	}
