@@ -231,7 +231,8 @@ int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 	int flags, rc, r;
 
 	flags = target->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+	flags |= target->shared ? SQLITE_OPEN_FULLMUTEX : SQLITE_OPEN_NOMUTEX;
+	flags |= SQLITE_OPEN_PRIVATECACHE;
 	if (target->immutable)
 		flags |= SQLITE_OPEN_URI;
 

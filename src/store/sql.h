@@ -67,6 +67,7 @@ struct cairn_sql_target {
 	char *file; /* an absolute path, or a URI where `immutable`; owned */
 	bool read_only;
 	bool immutable; /* no other process can change the file: no locks, no -wal, no -shm */
+	bool shared;    /* several threads use the connection, each with statements of its own */
 	unsigned int busy_timeout_ms;
 	struct cairn_stats *stats; /* what its connections count in; may be NULL */
 };
@@ -96,7 +97,8 @@ int cairn_sql_prepare_all(struct cairn_sql *sql);
 /* Finalizes the statements and closes. Accepts what was never opened. */
 void cairn_sql_close(struct cairn_sql *sql);
 
-/* A second table of statements on the connection of `of`, for the thread that has that; it ends
+/* A second table of statements on the connection of `of`, for the thread that has that (another,
+ * where it was opened to be shared); it ends
  * before the connection, with cairn_sql_unshare(), which accepts what was never shared. */
 int cairn_sql_share(struct cairn_sql *ret, const struct cairn_sql *of, const char *const *texts,
 		    size_t count);

@@ -60,25 +60,39 @@ enum {
 static const char *const read_texts[] = READ_TEXTS(CAIRN_ATTR_COLUMNS);
 static const char *const read_texts_0_2[] = READ_TEXTS(CAIRN_ATTR_COLUMNS_0_2);
 
+static int open_connection(struct cairn_reader *reader, const char *const *texts)
+{
+	struct cairn_sql_target target = reader->store->target;
+	int r;
+
+	target.read_only = true;
+	r = cairn_sql_open(&reader->sql, &target, reader->store->log);
+	if (r < 0)
+		return r;
+	reader->sql.busy_rounds = BUSY_ROUNDS;
+	r = cairn_sql_configure(&reader->sql, CAIRN_READER_CACHE_KIB, true);
+	return r < 0 ? r : cairn_sql_use(&reader->sql, texts, READ_STATEMENTS);
+}
+
 int cairn_sqlite_reader_open(struct cairn_store *base, struct cairn_reader **ret)
 {
 	struct sqlite_store *store = CONTAINER_OF(base, struct sqlite_store, base);
-	struct cairn_sql_target target = store->target;
+	const char *const *texts = store->schema.missing ? read_texts_0_2 : read_texts;
 	struct cairn_reader *reader = calloc(1, sizeof(*reader));
 	int r;
 
 	if (!reader)
 		return -ENOMEM;
-	reader->store = store;
-	target.read_only = true;
-	r = cairn_sql_open(&reader->sql, &target, store->log);
-	if (r == 0) {
-		reader->sql.busy_rounds = BUSY_ROUNDS;
-		r = cairn_sql_configure(&reader->sql, CAIRN_READER_CACHE_KIB, true);
+	if (store->one_moment && atomic_exchange(&store->has_reader, true)) {
+		free(reader);
+		return -EDEADLK;
 	}
-	if (r == 0)
-		r = cairn_sql_use(&reader->sql, store->schema.missing ? read_texts_0_2 : read_texts,
-				  READ_STATEMENTS);
+	reader->store = store;
+	reader->borrowed = store->one != NULL;
+	if (reader->borrowed)
+		r = cairn_sql_share(&reader->sql, &store->sql, texts, READ_STATEMENTS);
+	else
+		r = open_connection(reader, texts);
 	if (r == 0)
 		r = cairn_sqlite_branch_read(reader);
 	if (r < 0) {
@@ -93,8 +107,13 @@ void cairn_sqlite_reader_close(struct cairn_reader *reader)
 {
 	if (!reader)
 		return;
+	if (reader->store->one_moment)
+		atomic_store(&reader->store->has_reader, false);
 	cairn_sql_unshare(&reader->branch);
-	cairn_sql_close(&reader->sql);
+	if (reader->borrowed)
+		cairn_sql_unshare(&reader->sql);
+	else
+		cairn_sql_close(&reader->sql);
 	free(reader);
 }
 
@@ -108,7 +127,8 @@ static int run_plain(struct cairn_reader *reader, unsigned int statement)
 
 void cairn_sqlite_reader_rest(struct cairn_reader *reader)
 {
-	cairn_sql_rollback(&reader->sql);
+	if (!reader->borrowed && !reader->store->one_moment)
+		cairn_sql_rollback(&reader->sql);
 }
 
 /* Whether a query is under way; then its callback is asking. */
@@ -129,9 +149,9 @@ void cairn_sqlite_query_begin(struct cairn_query *q, struct cairn_reader *reader
 	unsigned long generation = atomic_load(&reader->store->generation);
 	int r = 0;
 
-	if (reader->generation != generation && !is_asking(reader))
+	if (!reader->borrowed && reader->generation != generation && !is_asking(reader))
 		cairn_sqlite_reader_rest(reader);
-	if (!cairn_sql_in_transaction(&reader->sql)) {
+	if (!reader->borrowed && !cairn_sql_in_transaction(&reader->sql)) {
 		r = run_plain(reader, READ_BEGIN);
 		reader->generation = generation;
 	}

@@ -100,6 +100,7 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 
 	if (!s)
 		return;
+	cairn_sqlite_end_one(s);
 	if (s->sql.db) {
 		if (cairn_sqlite_must_yield(s))
 			set_checkpoint_on_close(s, false);
@@ -276,6 +277,9 @@ static int open_file(struct sqlite_store *store, const char *path,
 	if (r < 0)
 		return r;
 	store->target.stats = &store->stats;
+	store->target.shared = options->one != NULL;
+	store->one = options->one;
+	store->one_moment = options->one_moment;
 	store->base.stats = &store->stats;
 	r = cairn_sql_open(&store->sql, &store->target, store->log);
 	if (r < 0)

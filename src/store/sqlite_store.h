@@ -48,13 +48,17 @@ struct sqlite_store {
 	int64_t undo_id;         /* of the record that this transaction keeps; 0: none */
 	uint64_t undo_first;     /* inodes from this number on are made by this transaction */
 	struct cairn_sql_target target;
-	struct cairn_schema schema; /* fixed after opening, readers look at it */
-	struct cairn_probe probe;   /* as found before opening */
-	bool yield_checkpoints;     /* see struct cairn_store_options */
-	uint64_t wal_limit;         /* the same */
-	uint64_t page_size;         /* bytes */
-	_Atomic uint64_t wal_size;  /* bytes; set by the writer's thread and by keys */
-	bool sync_failed;           /* the last sync(); the writer's thread only */
+	struct cairn_schema schema;        /* fixed after opening, readers look at it */
+	struct cairn_probe probe;          /* as found before opening */
+	bool yield_checkpoints;            /* see struct cairn_store_options */
+	uint64_t wal_limit;                /* the same */
+	struct cairn_one_transaction *one; /* see struct cairn_store_options */
+	bool one_begun;                    /* the writer's thread only */
+	bool one_moment;                   /* see there, too */
+	atomic_bool has_reader;            /* with one_moment: there is one */
+	uint64_t page_size;                /* bytes */
+	_Atomic uint64_t wal_size;         /* bytes; set by the writer's thread and by keys */
+	bool sync_failed;                  /* the last sync(); the writer's thread only */
 	atomic_ulong
 		generation; /* moves when the state that readers keep is no longer the newest */
 	dev_t device;       /* of the database file, when it was opened */
@@ -73,7 +77,8 @@ struct sqlite_store {
 struct cairn_reader {
 	struct cairn_sql sql;
 	struct cairn_sql branch; /* the statements of sqlite_branch.c on it; with a base */
-	const struct sqlite_store *store;
+	struct sqlite_store *store;
+	bool borrowed;            /* it reads by the write connection */
 	unsigned long generation; /* of the state that its open transaction sees */
 	bool name_logged;         /* a warning about unusable names was written */
 };
@@ -130,6 +135,8 @@ int cairn_sqlite_space(struct cairn_reader *reader, struct cairn_space *ret);
 /* sqlite_write.c */
 int cairn_sqlite_begin(struct cairn_store *base);
 int cairn_sqlite_commit(struct cairn_store *base);
+/* Ends the one transaction, where there is one. */
+int cairn_sqlite_end_one(struct sqlite_store *store);
 void cairn_sqlite_rollback(struct cairn_store *base);
 int cairn_sqlite_lease(struct cairn_store *base, enum cairn_sequence which, uint64_t count,
 		       uint64_t *ret_first);

@@ -200,10 +200,16 @@ static int checkpoint_all(struct sqlite_store *store)
 int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how)
 {
 	struct sqlite_store *store = from_base(base);
-	bool all;
+	bool all = false;
+	int r;
 
 	if (base->read_only)
 		return -EROFS;
+	if (store->one && how != CAIRN_CHECKPOINT_ALL)
+		return 0; /* there is nothing to be moved yet */
+	r = cairn_sqlite_end_one(store);
+	if (r < 0)
+		return r;
 	if (cairn_sqlite_must_yield(store)) {
 		rest_readers(store);
 		if (is_copied(store) && is_unread(store))

@@ -117,29 +117,59 @@ int cairn_sqlite_begin(struct cairn_store *base)
 	struct sqlite_store *store = from_base(base);
 	int r;
 
+	if (store->one && store->one->error)
+		return store->one->error;
+	if (store->one && cairn_sql_in_transaction(&store->sql))
+		return 0;
 	cairn_sql_rollback(&store->sql);
 	r = run_plain(&store->sql, WRITE_BEGIN);
 	atomic_fetch_add(&store->generation, 1); /* others may have committed */
+	store->one_begun |= store->one && r == 0;
 	return r;
 }
 
 /* A commit that failed leaves no transaction behind, so that the caller may begin anew. */
-int cairn_sqlite_commit(struct cairn_store *base)
+static int commit(struct sqlite_store *store)
 {
-	struct sqlite_store *store = from_base(base);
 	_cleanup_(cairn_sql_rollbackp) struct cairn_sql *open = &store->sql;
 	int r;
 
-	from_base(base)->undo_id = 0;
+	store->undo_id = 0;
 	r = run_plain(open, WRITE_COMMIT);
 	atomic_fetch_add(&store->generation, 1);
 	return r;
 }
 
+int cairn_sqlite_commit(struct cairn_store *base)
+{
+	struct sqlite_store *store = from_base(base);
+
+	return store->one ? 0 : commit(store);
+}
+
 void cairn_sqlite_rollback(struct cairn_store *base)
 {
-	from_base(base)->undo_id = 0;
-	cairn_sql_rollback(&from_base(base)->sql);
+	struct sqlite_store *store = from_base(base);
+	struct cairn_sql *sql = &store->sql;
+
+	store->undo_id = 0;
+	/* What was the matter is told by every begin() from now on. */
+	if (store->one_begun && !store->one->error)
+		store->one->error = cairn_sql_errno(sqlite3_extended_errcode(sql->db)) ?: -EIO;
+	cairn_sql_rollback(sql);
+}
+
+int cairn_sqlite_end_one(struct sqlite_store *store)
+{
+	struct cairn_one_transaction *one = store->one;
+
+	if (!store->one_begun)
+		return 0;
+	store->one_begun = false;
+	if (one->keep && !one->error)
+		return one->error = commit(store);
+	cairn_sql_rollback(&store->sql);
+	return 0;
 }
 
 /* The number a query answers, 0 where it answers NULL or nothing. */
@@ -243,9 +273,13 @@ int cairn_sqlite_lease(struct cairn_store *base, enum cairn_sequence which, uint
 		       uint64_t *ret_first)
 {
 	struct cairn_sql *sql = &from_base(base)->sql;
+	int r;
 
 	if (count < 1)
 		return -EINVAL;
+	r = from_base(base)->one ? cairn_sqlite_begin(base) : 0;
+	if (r < 0)
+		return r;
 	if (cairn_sql_in_transaction(sql))
 		return lease_in_transaction(sql, which, count, ret_first);
 	return lease_on_its_own(base, which, count, ret_first);

@@ -226,6 +226,12 @@ struct cairn_store {
 #define CAIRN_MARK_SUFFIX     "-mount"
 #define CAIRN_MARK_WRITE_BYTE 1
 
+/* All that is written from opening a store to closing it, as one transaction. */
+struct cairn_one_transaction {
+	bool keep; /* set by the owner when everything is written, and good */
+	int error; /* why it can no longer be kept; set by the store */
+};
+
 struct cairn_store_options {
 	bool read_only;
 	/* Make no checkpoint while another process holds the mark for writing: it makes them. For
@@ -234,6 +240,14 @@ struct cairn_store_options {
 	uint64_t wal_limit; /* bytes of the WAL at which changes of keys (kv.h) wait; 0: never */
 	unsigned int busy_timeout_ms; /* how long a call waits for a lock before it retries */
 	const struct cairn_log *log;  /* may be NULL; must outlive the store */
+	/* Not NULL: the first begin() begins the one transaction; commit() is a mark in it, and
+	 * readers see what is written up to now, nobody else does. checkpoint(ALL), or close(),
+	 * ends it: with one->keep set it is committed, else, and after a rollback(), nothing was
+	 * written. Must outlive the store. */
+	struct cairn_one_transaction *one;
+	/* Readers see the state of the database at their first question, whatever comes after.
+	 * There can be one reader only. */
+	bool one_moment;
 	/* For cairn_store_open() (base/overlay.h). The strings are needed only during the call. */
 	const char *base;               /* in the place of the base that the workspace names */
 	const char *const *base_ignore; /* see struct cairn_base_options */
