@@ -41,6 +41,8 @@ int cairn_cmd_undo(int argc, char **argv);
 int cairn_cmd_reset(int argc, char **argv);
 int cairn_cmd_reject(int argc, char **argv);
 int cairn_cmd_gc(int argc, char **argv);
+int cairn_cmd_import(int argc, char **argv);
+int cairn_cmd_export(int argc, char **argv);
 
 /* `cairnfs WORKSPACE DIR [-o OPTION,...]`, as mount(8) calls it by way of mount.fuse3(8). */
 int cairn_cmd_mount_direct(int argc, char **argv);

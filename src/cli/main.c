@@ -20,6 +20,7 @@ static const struct command command_table[] = {
 	{ "diff", cairn_cmd_diff },       { "accept", cairn_cmd_accept },
 	{ "undo", cairn_cmd_undo },       { "reset", cairn_cmd_reset },
 	{ "reject", cairn_cmd_reject },   { "gc", cairn_cmd_gc },
+	{ "import", cairn_cmd_import },   { "export", cairn_cmd_export },
 };
 
 static const char main_doc[] =
@@ -43,6 +44,8 @@ static const char main_doc[] =
 	"  cairnfs reset BRANCH PATH...      drop changes\n"
 	"  cairnfs reject BRANCH             drop all of them, and keep them for a while\n"
 	"  cairnfs gc [WORKSPACE...]         let go of what was kept\n"
+	"  cairnfs import WORKSPACE DIR      bring in a directory, or a tar archive\n"
+	"  cairnfs export WORKSPACE DIR      write all of it to a directory, or to a tar archive\n"
 	"\n"
 	"WORKSPACE is a path, or an id that stands for .agentfs/ID.db below the working "
 	"directory; write ./NAME for a file named like a command. cairnfs COMMAND --help says more "

@@ -10,6 +10,9 @@
 #define AFTER_NS UINT64_C(1000000000)
 #define EVERY_NS UINT64_C(200000000)
 
+/* How often it is looked whether a signal has come. */
+#define LOOK_NS UINT64_C(5000000)
+
 /* One that is ignored (nohup(1)) ends nothing, but would be pending all the same if it were
  * blocked.
  */
@@ -57,24 +60,35 @@ void cairn_progress_end(struct cairn_progress *progress)
 	progress->holding = false;
 }
 
-static int check_signals(const struct cairn_progress *progress)
+/* The look takes system calls, which others may ask for with every entry of a tree. */
+int cairn_progress_interrupted(struct cairn_progress *progress)
 {
+	uint64_t now = cairn_mono_ns();
 	sigset_t pending, ours;
 
-	if (!progress->holding || sigpending(&pending) < 0)
+	if (!progress->holding || now - progress->looked_ns < LOOK_NS || sigpending(&pending) < 0)
 		return 0;
 	ending_signals(&ours);
-	return sigandset(&pending, &pending, &ours) == 0 && !sigisemptyset(&pending) ? -EINTR : 0;
+	if (sigandset(&pending, &pending, &ours) == 0 && !sigisemptyset(&pending))
+		return -EINTR;
+	progress->looked_ns = now;
+	return 0;
+}
+
+bool cairn_progress_is_due(const struct cairn_progress *progress)
+{
+	uint64_t now = progress->on_terminal ? cairn_mono_ns() : 0;
+
+	return progress->on_terminal && now - progress->began_ns >= AFTER_NS &&
+	       now - progress->shown_ns >= EVERY_NS;
 }
 
 int cairn_progress_show(struct cairn_progress *progress, const char *fmt, ...)
 {
-	uint64_t now = cairn_mono_ns();
 	va_list ap;
 
-	if (progress->on_terminal && now - progress->began_ns >= AFTER_NS &&
-	    now - progress->shown_ns >= EVERY_NS) {
-		progress->shown_ns = now;
+	if (cairn_progress_is_due(progress)) {
+		progress->shown_ns = cairn_mono_ns();
 		progress->line_open = true;
 		fputc('\r', stderr);
 		va_start(ap, fmt);
@@ -82,7 +96,7 @@ int cairn_progress_show(struct cairn_progress *progress, const char *fmt, ...)
 		va_end(ap);
 		fputs("\033[K", stderr);
 	}
-	return check_signals(progress);
+	return cairn_progress_interrupted(progress);
 }
 
 int cairn_progress_bytes(void *arg, uint64_t done, uint64_t total)

@@ -19,7 +19,7 @@
 
 struct cairn_progress {
 	const char *what;
-	uint64_t began_ns, shown_ns;
+	uint64_t began_ns, shown_ns, looked_ns;
 	bool on_terminal;
 	bool line_open; /* a line of progress stands on the terminal */
 	bool holding;   /* signals wait */
@@ -34,6 +34,10 @@ void cairn_progress_end(struct cairn_progress *progress);
 
 /* Shows the text, if it is time for it. 0, or -EINTR. */
 int cairn_progress_show(struct cairn_progress *progress, const char *fmt, ...) _printf_(2, 3);
+/* Whether it is time for it; and whether a signal asks for the end: 0, or -EINTR. For those whose
+ * text is costly to make. */
+bool cairn_progress_is_due(const struct cairn_progress *progress);
+int cairn_progress_interrupted(struct cairn_progress *progress);
 /* For others to write: clears the line. */
 void cairn_progress_clear(struct cairn_progress *progress);
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "store/probe.h"
+#include "util/filelock.h"
 
 #define PREFIX ".cairnfs-draft-"
 #define DIGITS 16
@@ -36,8 +37,8 @@ static void unlink_beside(const char *path)
 
 int cairn_draft_failed(const struct cairn_draft *draft, int r, struct cairn_error *err)
 {
-	return cairn_error_set(err, r, "cannot make the workspace '%s': %s; check its directory",
-			       draft->path, strerror(-r));
+	return cairn_error_set(err, r, "cannot make '%s': %s; check its directory", draft->path,
+			       strerror(-r));
 }
 
 /* Where the file will stand: a symlink is followed, so that what it points to is replaced. */
@@ -90,14 +91,7 @@ static int check_target(const struct cairn_draft *draft, bool force, struct cair
 
 static int set_lock(int fd)
 {
-	struct flock lock = {
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = LOCK_AT,
-		.l_len = 1,
-	};
-
-	return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+	return cairn_filelock_set(fd, (struct cairn_filerange){ LOCK_AT, 1 }, F_WRLCK);
 }
 
 static bool is_draft_name(const char *name)

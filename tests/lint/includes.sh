@@ -39,11 +39,13 @@ never() {
 	fi
 }
 
-echo 1..6
+echo 1..8
 only src/store '#include *[<"]sqlite3' 'only src/store includes sqlite3.h'
 only src/fuse '#include *[<"](fuse3/)?fuse_' 'only src/fuse includes libfuse'
+only src/bulk '#include *[<"]archive' 'only src/bulk includes libarchive'
 only src/cli '(^|[^[:alnum:]_])(printf|puts|putchar|exit)\(|fprintf\((stdout|stderr)' 'only src/cli prints or exits'
 never src/core 'cairn_fuse_|struct fuse_|sqlite3_' 'src/core knows neither FUSE nor SQLite'
 never src/core '#include *"base/' 'src/core does not know what lies under an overlay'
 never src/base '#include *"(core|api|fuse|mount|cli|store/(check|kv|probe|schema|sql))' 'src/base knows the interface of the store alone'
+never src/bulk '#include *"(api|fuse|mount|cli|store/(check|kv|probe|schema|sql))' 'src/bulk knows the core'
 exit "$failed"

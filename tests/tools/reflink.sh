@@ -90,6 +90,7 @@ under_load() {
 	mkdir "$disk/mnt/load"
 	(
 		for ((n = 0; ; n++)); do
+			[ ! -e "$scratch/stop" ] || exit 0
 			head -c 100K /dev/urandom >"$disk/mnt/load/$((n % 50))"
 		done
 	) &
@@ -98,8 +99,8 @@ under_load() {
 		"$CAIRNFS_BIN" fork "$disk/work.db" "$disk/f$i.db" --json >"$scratch/json"
 		says_shared
 	done
-	kill "$writer"
-	wait "$writer" || true
+	touch "$scratch/stop"
+	wait "$writer"
 	"$CAIRNFS_BIN" umount "$disk/mnt"
 	for i in {1..15}; do
 		"$CAIRNFS_BIN" check "$disk/f$i.db"
