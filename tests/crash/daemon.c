@@ -11,17 +11,22 @@
 #include <time.h>
 #include <unistd.h>
 
-static void become_daemon(const struct mount_daemon *daemon)
+static void redirect(const struct mount_daemon *daemon)
 {
 	int log = open(daemon->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	int null = open("/dev/null", O_RDWR);
 
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (log < 0 || null < 0)
 		_exit(127);
 	dup2(null, 0);
 	dup2(log, 1);
 	dup2(log, 2);
+}
+
+static void become_daemon(const struct mount_daemon *daemon)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	redirect(daemon);
 	execl(daemon->binary, daemon->binary, "mount", daemon->db, daemon->dir, "-f", "-o",
 	      daemon->options, (char *)NULL);
 	_exit(127);
@@ -42,6 +47,22 @@ int daemon_start(struct mount_daemon *daemon)
 		return -errno;
 	}
 	return 0;
+}
+
+int daemon_branch(const struct mount_daemon *daemon, const char *base)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		redirect(daemon);
+		execl(daemon->binary, daemon->binary, "init", daemon->db, "--base", base,
+		      (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return status == 0 ? 0 : -EIO;
 }
 
 int daemon_wait_ready(struct mount_daemon *daemon)

@@ -14,6 +14,8 @@ struct mount_daemon {
 
 /* Starts the daemon and returns at once. It dies with this process. -errno. */
 int daemon_start(struct mount_daemon *daemon);
+/* Makes `db` a branch of the workspace `base`. -EIO: the program said no. */
+int daemon_branch(const struct mount_daemon *daemon, const char *base);
 /* Waits until the mount answers. -ECHILD if the daemon ended instead. */
 int daemon_wait_ready(struct mount_daemon *daemon);
 /* Sends a signal, which need not end it. */

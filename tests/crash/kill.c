@@ -1,12 +1,14 @@
 /* kill -9 of the mount's daemon at random moments under load.
  *
  *	kill --dir DIR --invariants FILE [--kills N] [--seed S] [--callers N] [--durability D]
+ *		[--branches N]
  *
  * One workspace lives through all kills. In each round some callers, each a thread with a tree of
  * its own, work in the mount; the daemon is killed (in some rounds while it starts, in some while
  * it ends); then the file must be sound, and the trees must be from one moment that holds all
- * that was durable. The next round begins with what was found. The environment names the program:
- * CAIRNFS_BIN. Counts go to stdout. */
+ * that was durable. The next round begins with what was found. With --branches, N times in the
+ * run, evenly, the workspace becomes the base of a new one, which lives through the kills from
+ * then on. The environment names the program: CAIRNFS_BIN. Counts go to stdout. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -21,6 +23,7 @@
 
 #include "daemon.h"
 #include "history.h"
+#include "listing.h"
 #include "mount_tree.h"
 #include "workspace.h"
 
@@ -37,6 +40,7 @@ struct test {
 	const char *invariants;
 	const char *durability;
 	unsigned int kills;
+	unsigned int branches, branched; /* to make, and made */
 	uint64_t seed;
 	struct rng rng;
 	struct mount_daemon daemon;
@@ -260,13 +264,37 @@ static bool prepare(struct test *test)
 	return match(test, &moment);
 }
 
+static unsigned int kills_so_far(const struct test *test)
+{
+	return test->under_load + test->starting + test->ending;
+}
+
+static bool branch_is_due(const struct test *test)
+{
+	return test->branched < test->branches &&
+	       kills_so_far(test) * (test->branches + 1) >= test->kills * (test->branched + 1);
+}
+
+/* The workspace becomes the base of a new one, in which everything is as it was. */
+static bool branch(struct test *test)
+{
+	char base[560];
+	struct moment moment = { 0 };
+
+	snprintf(base, sizeof(base), "%s.%u", test->db, test->branched++);
+	if (!unmount(test) || !say("renaming", rename(test->db, base) < 0 ? -errno : 0) ||
+	    !workspace_check(base, test->invariants, true, stdout) ||
+	    !say("making a branch", daemon_branch(&test->daemon, base)) || !mount(test))
+		return false;
+	return match(test, &moment);
+}
+
 static bool run(struct test *test)
 {
 	if (!prepare(test))
 		return false;
-	for (unsigned int i = 0; test->under_load + test->starting + test->ending < test->kills;
-	     i++) {
-		if (one_kill(test))
+	for (unsigned int i = 0; kills_so_far(test) < test->kills; i++) {
+		if ((!branch_is_due(test) || branch(test)) && one_kill(test))
 			continue;
 		printf("round %u, options %s: to repeat, --seed %" PRIu64 "\n", i, test->options,
 		       test->seed);
@@ -284,6 +312,7 @@ static bool parse(struct test *test, int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "callers", required_argument, NULL, 'c' },
 		{ "durability", required_argument, NULL, 'D' },
+		{ "branches", required_argument, NULL, 'b' },
 		{ 0 },
 	};
 	unsigned int callers = 1;
@@ -311,6 +340,9 @@ static bool parse(struct test *test, int argc, char **argv)
 		case 'D':
 			test->durability = optarg;
 			break;
+		case 'b':
+			test->branches = (unsigned int)strtoul(optarg, NULL, 10);
+			break;
 		default:
 			return false;
 		}
@@ -323,6 +355,7 @@ static bool parse(struct test *test, int argc, char **argv)
 	test->rng.state = test->seed;
 	history_init(&test->history, callers, CAPACITY, test->seed);
 	test->history.aligned = true;
+	listing_no_directory_links = test->branches > 0;
 	test->history.all_durable = strcmp(test->durability, "async") != 0;
 	for (unsigned int i = 0; i < callers; i++)
 		test->trees[i].root = -1;
@@ -336,7 +369,8 @@ int main(int argc, char **argv)
 
 	if (!parse(&test, argc, argv) || !getenv("CAIRNFS_BIN")) {
 		fprintf(stderr, "usage: CAIRNFS_BIN=FILE kill --dir DIR --invariants FILE "
-				"[--kills N] [--seed S] [--callers N] [--durability D]\n");
+				"[--kills N] [--seed S] [--callers N] [--durability D] "
+				"[--branches N]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -8,6 +8,8 @@
 
 const char *const xattr_names[XATTR_COUNT] = { "user.a", "user.color", "user.long.name" };
 
+bool listing_no_directory_links;
+
 void *must_realloc(void *old, size_t count, size_t size)
 {
 	void *p = reallocarray(old, count ? count : 1, size);
@@ -132,7 +134,7 @@ static uint64_t line_hash(const struct listing *listing, size_t i)
 
 	h = mix(h, hash_bytes(first, strlen(first)));
 	h = mix(h, seen->mode);
-	h = mix(h, seen->nlink);
+	h = mix(h, S_ISDIR(seen->mode) && listing_no_directory_links ? 1 : seen->nlink);
 	h = mix(h, (uint64_t)seen->size);
 	h = mix(h, seen->hash);
 	for (int x = 0; x < XATTR_COUNT; x++)

@@ -3,6 +3,7 @@
  * there to show how they differ. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +24,9 @@ struct seen {
 	uint64_t hash;               /* of the content, or of a symbolic link's target */
 	uint64_t xattr[XATTR_COUNT]; /* hashes of the values, 0 for none */
 };
+
+/* The link counts of directories do not count: over a base they say nothing. */
+extern bool listing_no_directory_links;
 
 struct line {
 	char *path;

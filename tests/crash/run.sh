@@ -3,7 +3,7 @@
 #
 #	run.sh KILL-PROGRAM POWER-PROGRAM [--kills N] [--cuts N] [--seed S]
 #
-# --kills	how often the daemon is killed, over all variants (default 36)
+# --kills	how often the daemon is killed, over all variants (default 48)
 # --cuts	how many power cuts (default 300)
 # --seed	of the random numbers (default: a new one, which is printed)
 #
@@ -17,7 +17,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 kill_program=$(realpath "$1")
 power_program=$(realpath "$2")
 shift 2
-kills=36
+kills=48
 cuts=300
 seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 while [ $# -gt 0 ]; do
@@ -75,14 +75,16 @@ counted() {
 }
 
 scratch
-will_mount "$scratch"/{one,many,commit,full}/mount
+will_mount "$scratch"/{one,many,commit,full,branch}/mount
 echo "# to repeat: --seed $seed"
-# A third for one caller, whose every operation is checked; the rest for the variants.
-counted "kill -9 under one caller" run_kills one $((kills / 3 + kills % 3)) 4096
-counted "kill -9 under four callers" run_kills many $((kills / 3)) 65536 --callers 4
-counted "kill -9 with durability=commit" run_kills commit $((kills / 6)) 65536 --callers 3 \
+# A quarter for one caller, whose every operation is checked; the rest for the variants.
+counted "kill -9 under one caller" run_kills one $((kills / 4 + kills % 4)) 4096
+counted "kill -9 under four callers" run_kills many $((kills / 4)) 65536 --callers 4
+counted "kill -9 with durability=commit" run_kills commit $((kills / 8)) 65536 --callers 3 \
 	--durability commit
-counted "kill -9 with durability=full" run_kills full $((kills / 3 - kills / 6)) 4096 \
+counted "kill -9 with durability=full" run_kills full $((kills / 4 - kills / 8)) 4096 \
 	--callers 2 --durability full
+counted "kill -9 of branches, bases of one another" run_kills branch $((kills / 4)) 4096 \
+	--callers 2 --branches 3
 counted "power cuts" run_power
 finish

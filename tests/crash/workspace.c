@@ -47,6 +47,20 @@ static char *read_text(const char *path)
 	return text;
 }
 
+static int list_based(sqlite3 *db)
+{
+	int rc = sqlite3_exec(db, "CREATE TEMP TABLE based (ino INTEGER PRIMARY KEY)", NULL, NULL,
+			      NULL);
+
+	if (rc != SQLITE_OK || sqlite3_table_column_metadata(db, "main", "cairn_origin", NULL, NULL,
+							     NULL, NULL, NULL, NULL) != SQLITE_OK)
+		return rc;
+	return sqlite3_exec(db,
+			    "INSERT INTO temp.based SELECT delta_ino FROM main.cairn_origin "
+			    "UNION SELECT 1",
+			    NULL, NULL, NULL);
+}
+
 static int run(sqlite3 *db, const char *invariants, bool no_orphans, struct report *report)
 {
 	char *text = read_text(invariants);
@@ -57,6 +71,8 @@ static int run(sqlite3 *db, const char *invariants, bool no_orphans, struct repo
 	sqlite3_busy_timeout(db, 10000);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	rc = sqlite3_exec(db, "PRAGMA integrity_check", report_unless_ok, report, NULL);
+	if (rc == SQLITE_OK)
+		rc = list_based(db);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, text, report_line, report, NULL);
 	if (rc == SQLITE_OK && no_orphans)
