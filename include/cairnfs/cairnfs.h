@@ -33,7 +33,8 @@
  * must be the last call on its workspace. A child of fork(2) must not use the workspaces of its
  * parent; it opens its own.
  *
- * Processes. A call sees everything that other processes had committed before it began. Unless
+ * Processes. A call sees everything that other processes had committed before it began, in a
+ * branch also to its base. Unless
  * durability is async, calls that change files are also atomic between all processes that use this
  * library: two appends to one file both arrive, one of two mkdir of a name says -EEXIST. For the
  * time of its changes a process locks the file `<workspace>-api`, which the last to close removes.

@@ -46,8 +46,10 @@ static int refresh(struct cairnfs *ws, bool change)
 	int r;
 
 	r = cairn_kv_version(ws->kv, &version);
-	if (r < 0 || version == (change ? ws->known : ws->known_to_reads))
+	if (r < 0)
 		return r;
+	if (version == (change ? ws->known : ws->known_to_reads) && !ws->has_base)
+		return 0;
 	r = cairn_engine_refresh(ws->core, change ? 0 : READ_PATIENCE_MS);
 	if (r < 0 && r != -ETIMEDOUT)
 		return r;

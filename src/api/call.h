@@ -29,6 +29,7 @@ struct cairnfs {
 	bool has_log;
 	bool read_only;
 	bool update_atime;
+	bool has_base; /* `known` says nothing of what others do there */
 	enum cairnfs_durability durability;
 
 	/* Held while a directory is looked for a new place: two that move at once could end up

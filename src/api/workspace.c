@@ -110,6 +110,7 @@ static int open_parts(struct cairnfs *ws, const char *path, const struct cairnfs
 	r = open_store(path, &store_options, &store, err);
 	if (r < 0)
 		return r;
+	ws->has_base = store->base_path != NULL;
 	r = cairn_kv_open(store->own ? store->own : store, options->busy_timeout_ms, sync, &ws->kv);
 	if (r < 0) {
 		store->ops->close(store);
