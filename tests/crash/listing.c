@@ -130,8 +130,11 @@ static uint64_t line_hash(const struct listing *listing, size_t i)
 {
 	const struct seen *seen = &listing->lines[i].seen;
 	const char *first = listing->lines[first_name(listing, i)].path;
-	uint64_t h = hash_bytes(seen->path, strlen(seen->path));
+	uint64_t h = 1;
 
+	/* Not from the hash of the path on: with that of the first name, mostly the same, it would
+	 * cancel out, and no name would count. */
+	h = mix(h, hash_bytes(seen->path, strlen(seen->path)));
 	h = mix(h, hash_bytes(first, strlen(first)));
 	h = mix(h, seen->mode);
 	h = mix(h, S_ISDIR(seen->mode) && listing_no_directory_links ? 1 : seen->nlink);
