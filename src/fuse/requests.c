@@ -20,7 +20,7 @@ const struct cairn_stats_names cairn_request_names = {
 
 /* One more than the kind; 0: none of those we know. */
 static const uint8_t kinds[] = {
-#define KIND(opcode, name) [FUSE_##opcode] = CAIRN_REQUEST_##name + 1
+#define KIND(opcode, name) [FUSE_##opcode] = (CAIRN_REQUEST_##name + 1)
 	KIND(LOOKUP, lookup),
 	KIND(GETATTR, getattr),
 	KIND(SETATTR, setattr),
