@@ -8,7 +8,6 @@
  * line in the log, and only what may be better in a moment is an error. */
 #include <errno.h>
 #include <inttypes.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,91 +59,6 @@ static int pass_over(struct cairn_overlay *o, const char *path, const char *what
 	cairn_warn(o->log, "copying up '%s' from '%s': %s: %s", path, o->base->path, what,
 		   strerror(-r));
 	return 0;
-}
-
-static int get_buffer(struct cairn_overlay *o)
-{
-	if (!o->buffer)
-		o->buffer = malloc(o->copy_whole);
-	return o->buffer ? 0 : -ENOMEM;
-}
-
-/* The first `size` bytes of a file of the base into the buffer; *ret_len is what there is of them.
- */
-static int read_whole(struct cairn_overlay *o, uint64_t node, size_t size, size_t *ret_len)
-{
-	ssize_t n;
-	int r;
-
-	r = get_buffer(o);
-	if (r < 0)
-		return r;
-	n = o->base->ops->read(o->base, node, o->buffer, size, 0);
-	if (n < 0)
-		return (int)n;
-	*ret_len = (size_t)n;
-	return 0;
-}
-
-/* Times as the branch stores them. */
-static struct cairn_seen seen_of(const struct cairn_attr *attr)
-{
-	return (struct cairn_seen){
-		.mode = attr->mode,
-		.uid = attr->uid,
-		.gid = attr->gid,
-		.rdev = attr->rdev,
-		.size = S_ISDIR(attr->mode) ? 0 : attr->size,
-		.mtime = cairn_overlay_storable(attr->mtime),
-		.ctime = cairn_overlay_storable(attr->ctime),
-	};
-}
-
-static void set_digest(struct cairn_seen *seen, const void *data, size_t len)
-{
-	struct sha256_ctx sha;
-
-	sha256_init(&sha);
-	sha256_update(&sha, len, data);
-	sha256_digest(&sha, sizeof(seen->digest), seen->digest);
-	seen->has_digest = true;
-}
-
-/* A digest that cannot be had is none: then the times tell. */
-static int digest_base(struct cairn_overlay *o, const struct cairn_attr *attr,
-		       struct cairn_seen *seen)
-{
-	size_t len = 0;
-	int r;
-
-	if (!S_ISREG(attr->mode) || attr->size > (int64_t)o->copy_whole)
-		return 0;
-	r = read_whole(o, attr->ino, (size_t)attr->size, &len);
-	if (r < 0)
-		return is_passing(o, r) ? r : 0;
-	if (len == (size_t)attr->size)
-		set_digest(seen, o->buffer, len);
-	return 0;
-}
-
-int cairn_note_seen(struct cairn_overlay *o, const char *path, const struct cairn_attr *attr,
-		    bool digest)
-{
-	_cleanup_(cairn_freep) char *target = NULL;
-	struct cairn_seen seen = seen_of(attr);
-	int r = 0;
-
-	if (S_ISLNK(attr->mode)) {
-		r = o->base->ops->readlink(o->base, attr->ino, &target);
-		if (r < 0)
-			target = NULL;
-		seen.target = target;
-	} else if (digest) {
-		r = digest_base(o, attr, &seen);
-	}
-	if (is_passing(o, r))
-		return r;
-	return o->branch->branch->seen_put(o->branch, path, &seen);
 }
 
 struct xattr_copy {
@@ -246,9 +160,9 @@ static int copy_one(struct cairn_overlay *o, uint64_t merged, uint64_t node, con
 		return r;
 	shown = base;
 	cairn_overlay_show_attr(merged, &shown);
-	r = add_row(o, merged, attr ? attr : &shown, path, &delta);
+	r = cairn_note_seen(o, path, merged, &base, false);
 	if (r == 0)
-		r = cairn_note_seen(o, path, &base, false);
+		r = add_row(o, merged, attr ? attr : &shown, path, &delta);
 	if (r == 0 && S_ISLNK(base.mode))
 		r = copy_target(o, node, delta);
 	if (r == 0)
@@ -396,7 +310,7 @@ int cairn_copy_up_root(struct cairn_overlay *o)
 
 	r = o->base->ops->getattr(o->base, node, &attr);
 	if (r == 0)
-		r = cairn_note_seen(o, "/", &attr, false);
+		r = cairn_note_seen(o, "/", CAIRN_ROOT_INO, &attr, false);
 	else
 		r = pass_over(o, "/", "attributes", r);
 	if (r == 0)
@@ -522,19 +436,16 @@ static int put_whole(struct cairn_overlay *o, uint64_t node, uint64_t delta, siz
 
 /* Small files whole, which makes them independent of the base. 1: it cannot be read. */
 static int copy_whole(struct cairn_overlay *o, const struct cairn_origin_node *origin,
-		      const struct cairn_attr *attr, size_t want, struct cairn_seen *seen)
+		      const struct cairn_attr *attr, size_t want, size_t *ret_len)
 {
-	size_t len = 0;
 	int r;
 
 	if (want == 0)
 		return 0;
-	r = read_whole(o, attr->ino, want, &len);
+	r = cairn_read_whole(o, attr->ino, want, ret_len);
 	if (r < 0)
 		return is_passing(o, r) ? r : 1;
-	if (len == (size_t)attr->size)
-		set_digest(seen, o->buffer, len);
-	return put_whole(o, attr->ino, origin->delta, len);
+	return put_whole(o, attr->ino, origin->delta, *ret_len);
 }
 
 static int set_end(struct cairn_overlay *o, struct cairn_origin_node *node, int64_t end)
@@ -573,8 +484,8 @@ static int find_file(struct cairn_overlay *o, const struct cairn_origin_node *no
 int cairn_copy_up_data(struct cairn_overlay *o, struct cairn_origin_node *node, int64_t keep)
 {
 	struct cairn_attr attr = { 0 };
-	struct cairn_seen seen;
-	int64_t end = 0;
+	size_t len = 0;
+	int64_t end;
 	int r;
 
 	if (cairn_origin_end(node) != CAIRN_DATA_OF_BASE)
@@ -585,14 +496,13 @@ int cairn_copy_up_data(struct cairn_overlay *o, struct cairn_origin_node *node, 
 	/* Of what cannot be looked at now, all may count: nothing is lost by it. */
 	if (r < 0)
 		return set_end(o, node, r == -ENOENT ? 0 : keep);
-	seen = seen_of(&attr);
 	end = MIN(attr.size, keep);
 	if (end <= (int64_t)o->copy_whole) {
-		r = copy_whole(o, node, &attr, (size_t)end, &seen);
+		r = copy_whole(o, node, &attr, (size_t)end, &len);
 		if (r < 0)
 			return r;
 		end = r == 0 ? 0 : end;
 	}
-	r = o->branch->branch->seen_data(o->branch, node->path, &seen);
+	r = cairn_note_seen_data(o, node, &attr, len == (size_t)attr.size ? o->buffer : NULL, len);
 	return r < 0 ? r : set_end(o, node, end);
 }

@@ -18,6 +18,7 @@ static int overlay_begin(struct cairn_store *store)
 	struct cairn_overlay *o = cairn_overlay_of(store);
 
 	o->lost = (struct cairn_attr){ 0 };
+	cairn_before_clear(&o->before);
 	return o->branch->ops->begin(o->branch);
 }
 
@@ -27,6 +28,7 @@ static int overlay_commit(struct cairn_store *store)
 	int r;
 
 	r = o->branch->ops->commit(o->branch);
+	cairn_before_clear(&o->before);
 	if (r < 0) {
 		cairn_origins_rolled_back(&o->origins);
 		cairn_dirs_rolled_back(&o->dirs);
@@ -38,11 +40,22 @@ static int overlay_commit(struct cairn_store *store)
 	return 0;
 }
 
+/* Of the base are the root and what is numbered after it. */
+static int overlay_before(struct cairn_store *store, const struct cairn_attr *attr)
+{
+	struct cairn_overlay *o = cairn_overlay_of(store);
+
+	if (attr->ino < CAIRN_LAYER_STEP && attr->ino != CAIRN_ROOT_INO)
+		return 0;
+	return cairn_before_put(&o->before, attr);
+}
+
 static void overlay_rollback(struct cairn_store *store)
 {
 	struct cairn_overlay *o = cairn_overlay_of(store);
 
 	o->attempts++;
+	cairn_before_clear(&o->before);
 	o->branch->ops->rollback(o->branch);
 	cairn_origins_rolled_back(&o->origins);
 	cairn_dirs_rolled_back(&o->dirs);
@@ -183,6 +196,7 @@ static void overlay_close(struct cairn_store *store)
 	o->base->ops->close(o->base);
 	cairn_origins_destroy(&o->origins);
 	cairn_dirs_destroy(&o->dirs);
+	cairn_before_clear(&o->before);
 	free(o->buffer);
 	free(o);
 }
@@ -215,6 +229,7 @@ static const struct cairn_store_ops overlay_ops = {
 	.foreign = overlay_foreign,
 	.present = overlay_present,
 	.lease = overlay_lease,
+	.before = overlay_before,
 	.inode_insert = cairn_overlay_inode_insert,
 	.inode_update = cairn_overlay_inode_update,
 	.inode_delete = cairn_overlay_inode_delete,

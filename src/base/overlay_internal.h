@@ -7,6 +7,8 @@
  *	overlay_data.c	the bytes of files, read
  *	overlay_write.c	the write side
  *	copyup.c	copying up
+ *	seen.c		what was seen of the base, noted
+ *	before.c	what the batch saw of it
  *	origin.c	the numbers of what was copied up
  *	dirs.c		where the directories of the branch lie
  *
@@ -16,6 +18,7 @@
 
 #include <stdatomic.h>
 
+#include "base/before.h"
 #include "base/dirs.h"
 #include "base/origin.h"
 #include "base/overlay.h"
@@ -39,6 +42,7 @@ struct cairn_overlay {
 	bool base_trouble;         /* the last poll of the base failed; the writer's */
 	bool stale;                /* another process has changed the branch; the writer's */
 	/* The write side's, in a transaction: */
+	struct cairn_before before;
 	struct cairn_attr
 		lost; /* a file that was changed here and is gone from the base; ino 0: none */
 	unsigned int attempts; /* at the batch, that failed */
@@ -178,6 +182,21 @@ int cairn_copy_up_cut(struct cairn_overlay *o, struct cairn_origin_node *node, i
 int cairn_copy_up_lost(struct cairn_overlay *o, const struct cairn_attr *attr, uint64_t *ret_delta);
 /* Whether the batch is to be tried again after an error of the base, not done without it. */
 bool cairn_copy_up_waits(const struct cairn_overlay *o, int r);
-/* Notes what the base has at a path, once; `digest`: with that of the bytes of a small file. */
-int cairn_note_seen(struct cairn_overlay *o, const char *path, const struct cairn_attr *attr,
-		    bool digest);
+
+/* seen.c */
+
+/* Notes what was seen of a file of the base at a path, once. `attr` is what the base has there now,
+ * `merged` the number it is shown as; `digest`: with that of the bytes of a small file. */
+int cairn_note_seen(struct cairn_overlay *o, const char *path, uint64_t merged,
+		    const struct cairn_attr *attr, bool digest);
+/* The same for what goes away, or is put over, as `name` in the node `dir`. Where the batch knew of
+ * nothing there, nothing is noted: it came since. */
+int cairn_note_covered(struct cairn_overlay *o, const char *path, uint64_t dir, const char *name,
+		       size_t len, const struct cairn_attr *attr, bool digest);
+/* Brings the note up to date before the data of a file are changed for the first time. Of `whole`
+ * (may be NULL), its `len` bytes, the digest is taken. */
+int cairn_note_seen_data(struct cairn_overlay *o, const struct cairn_origin_node *node,
+			 const struct cairn_attr *attr, const void *whole, size_t len);
+/* The first `size` bytes of a file of the base, into o->buffer; *ret_len is what there is of them.
+ */
+int cairn_read_whole(struct cairn_overlay *o, uint64_t node, size_t size, size_t *ret_len);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/overlay_internal.h"
+#include "util/clock.h"
 #include "util/hash.h"
 
 int cairn_overlay_reader_open(struct cairn_store *store, struct cairn_reader **ret)
@@ -53,16 +54,6 @@ void cairn_overlay_show_attr(uint64_t merged, struct cairn_attr *attr)
 	attr->ctime = cairn_overlay_storable(attr->ctime);
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-static bool is_later(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
-}
-
 /* A file whose data are all the base's is as long as that, and as old as its data unless the branch
  * has set its time. */
 static int show_base_data(struct cairn_overlay_reader *reader, uint64_t merged,
@@ -87,9 +78,9 @@ static int show_base_data(struct cairn_overlay_reader *reader, uint64_t merged,
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	free((char *)seen.target);
-	if (same_time(&attr->mtime, &seen.mtime))
+	if (cairn_same_time(&attr->mtime, &seen.mtime))
 		attr->mtime = cairn_overlay_storable(now.mtime);
-	if (!same_time(&now.ctime, &seen.ctime) && is_later(&now.ctime, &attr->ctime))
+	if (!cairn_same_time(&now.ctime, &seen.ctime) && cairn_later_time(&now.ctime, &attr->ctime))
 		attr->ctime = now.ctime;
 	return 0;
 }

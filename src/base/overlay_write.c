@@ -221,7 +221,9 @@ static int cover_base(struct cairn_overlay *o, uint64_t row, uint64_t dir, const
 		return r == -ENOENT ? 0 : r;
 	/* What the branch has there already was put over what the base had then. */
 	r = o->branch->branch->entry(o->branch, row, name, len, &there);
-	return r == -ENOENT ? cairn_note_seen(o, path, &attr, true) : r;
+	if (r != -ENOENT)
+		return r;
+	return cairn_note_covered(o, path, dir, name, len, &attr, true);
 }
 
 int cairn_overlay_dentry_put(struct cairn_store *store, uint64_t parent, const char *name,
@@ -290,7 +292,7 @@ static int hide(struct cairn_overlay *o, uint64_t dir, const char *name, size_t 
 	if (r < 0)
 		return r == -ENOENT ? -EAGAIN : r;
 	if (base == 0 && was_seen)
-		r = cairn_note_seen(o, path, &attr, false);
+		r = cairn_note_covered(o, path, dir, name, len, &attr, false);
 	if (r < 0)
 		return r;
 	/* Before the row is: a reader that looks for whiteouts in vain does no harm. */

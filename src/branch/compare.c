@@ -5,14 +5,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "util/clock.h"
 #include "util/macro.h"
 
 #define BUFFER (256 << 10)
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
 
 /* What the base says of itself by now is no change of the branch's. */
 static int compare_attr(struct cairn_branch *branch, struct cairn_change *change,
@@ -38,7 +34,7 @@ static int compare_attr(struct cairn_branch *branch, struct cairn_change *change
 	}
 	if (origin && S_ISREG(now->mode) && change->content.data_end == CAIRN_DATA_OF_BASE) {
 		now->size = change->content.size = base->size;
-		if (has_seen && same_time(&now->mtime, &seen.mtime))
+		if (has_seen && cairn_same_time(&now->mtime, &seen.mtime))
 			now->mtime = base->mtime;
 	}
 	if ((now->mode & 07777) != (base->mode & 07777))

@@ -7,17 +7,13 @@
 
 #include "base/overlay.h"
 #include "branch/accept.h"
+#include "util/clock.h"
 #include "util/macro.h"
 
 struct checker {
 	struct cairn_branch *branch;
 	const struct cairn_changes *changes;
 };
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
 
 /* 1: the bytes are not those that were seen. */
 static int check_bytes(struct checker *k, const struct cairn_seen *seen,
@@ -29,8 +25,8 @@ static int check_bytes(struct checker *k, const struct cairn_seen *seen,
 	if (seen->size != now->size)
 		return 1;
 	if (!seen->has_digest)
-		return !same_time(&seen->mtime, &now->mtime) ||
-		       !same_time(&seen->ctime, &now->ctime);
+		return !cairn_same_time(&seen->mtime, &now->mtime) ||
+		       !cairn_same_time(&seen->ctime, &now->ctime);
 	r = cairn_branch_base_digest(k->branch, now->ino, now->size, digest);
 	return r < 0 ? r : memcmp(digest, seen->digest, sizeof(digest)) != 0;
 }

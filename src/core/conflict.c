@@ -9,6 +9,7 @@
 #include "core/dentry.h"
 #include "core/foreign.h"
 #include "core/internal.h"
+#include "util/clock.h"
 
 static int stored_inode(struct cairn_core *core, uint64_t ino, struct cairn_attr *ret)
 {
@@ -44,16 +45,11 @@ static int stored_names(struct cairn_core *core, uint64_t ino, uint32_t *ret)
 	return core->store->ops->dentry_count(reading.reader, ino, ret);
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 static bool same_attr(const struct cairn_attr *a, const struct cairn_attr *b)
 {
 	return a->mode == b->mode && a->nlink == b->nlink && a->uid == b->uid && a->gid == b->gid &&
-	       a->size == b->size && same_time(&a->mtime, &b->mtime) &&
-	       same_time(&a->ctime, &b->ctime);
+	       a->size == b->size && cairn_same_time(&a->mtime, &b->mtime) &&
+	       cairn_same_time(&a->ctime, &b->ctime);
 }
 
 /* Adds an entry in the root for an inode that has lost all its names. */

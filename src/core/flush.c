@@ -167,11 +167,32 @@ static int flush_delta(struct cairn_core *core, const struct cairn_delta *delta)
 	return 0;
 }
 
+/* Tells a store that wants to know how things were before. */
+static int tell_before(struct cairn_core *core, const struct cairn_batch *batch)
+{
+	const struct cairn_store_ops *ops = core->store->ops;
+	const struct cairn_delta *delta;
+	int r = 0;
+
+	if (!ops->before)
+		return 0;
+	DL_FOREACH (batch->deltas, delta) {
+		if (!delta->create)
+			r = ops->before(core->store, &delta->base);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int cairn_flush_batch(struct cairn_core *core, struct cairn_batch *batch)
 {
 	struct cairn_delta *delta;
 	int r;
 
+	r = tell_before(core, batch);
+	if (r < 0)
+		return r;
 	DL_FOREACH (batch->deltas, delta) {
 		r = flush_delta(core, delta);
 		if (r < 0)

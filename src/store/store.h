@@ -168,6 +168,9 @@ struct cairn_store_ops {
 	int (*lease)(struct cairn_store *store, enum cairn_sequence which, uint64_t count,
 		     uint64_t *ret_first);
 
+	/* Comes after begin(), for each inode with a row that the batch changes: its attributes as
+	 * they were before the first change. They live until the transaction ends. May be NULL. */
+	int (*before)(struct cairn_store *store, const struct cairn_attr *attr);
 	/* With attr->ino 0 the row gets the next number of the sequence; so does an entry with id
 	 * 0. */
 	int (*inode_insert)(struct cairn_store *store, const struct cairn_attr *attr);

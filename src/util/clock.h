@@ -1,6 +1,7 @@
 /* Time: the wall clock that stamps files, the monotonic clock that measures waits. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -12,6 +13,17 @@ static inline struct timespec cairn_now(void)
 
 	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
 	return ts;
+}
+
+static inline bool cairn_same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Whether `a` is later than `b`. */
+static inline bool cairn_later_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
 }
 
 /* Monotonic nanoseconds. */

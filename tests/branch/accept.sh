@@ -359,7 +359,6 @@ isolation() {
 	echo a >"$a/keep"
 	rm "$a/mode"
 	echo b >"$b/keep"
-	sync "$b/keep" # what the branch saw is noted when its mount commits
 	[ "$(cat "$mnt/keep" "$a/keep" "$b/keep")" = "$(printf 'keep\na\nb')" ]
 	[ -e "$mnt/mode" ]
 	[ -e "$b/mode" ]
@@ -375,6 +374,90 @@ isolation() {
 	cairnfs umount "$a"
 	cairnfs umount "$b"
 	cairnfs umount "$mnt"
+}
+
+# change_of FILE COMMAND...: an agent's change of a file is in its mount's memory yet when another's
+# is accepted; that is found all the same.
+meets() {
+	local path=$1 b=$scratch/b-mnt
+
+	shift
+	fresh
+	rm -f "$scratch/b.db"*
+	cairnfs init "$scratch/b.db" --base "$base"
+	mkdir -p "$b"
+	cairnfs mount "$scratch/b.db" "$b" -o commit_interval_ms=60000
+	# Some of it was changed long ago.
+	chmod 640 "$b/hard1"
+	mv "$b/src/bin" "$b/src/binary"
+	sync "$b/hard1"
+	(cd "$b" && eval "$*")
+	with "$agent" "$other"
+	cairnfs accept "$agent"
+	not cairnfs accept "$scratch/b.db" 2>"$scratch/err" || {
+		echo "not found: $*" >&2
+		cairnfs umount "$b"
+		return 1
+	}
+	grep -F "$path: " "$scratch/err"
+	cairnfs umount "$b"
+}
+
+noted_at_the_change() {
+	other='echo other >keep'
+	meets keep 'echo mine >keep'
+	meets keep 'echo mine >>keep'
+	meets keep 'chmod 600 keep'
+	meets keep 'rm keep'
+	meets keep 'echo x >new; mv new keep'
+	meets moved 'mv keep moved'
+	meets keep 'rm keep; mkdir keep'
+	other='echo 12345 >new; mv new keep'
+	meets keep 'rm keep'
+	meets keep 'echo x >new; mv new keep'
+	other='ln -sf elsewhere link'
+	meets link 'rm link; ln -s nowhere link'
+	meets link 'touch -h link; rm link'
+	other='echo theirs >fresh'
+	meets fresh 'echo mine >fresh'
+	other='chmod 700 old'
+	meets old 'rm -r old'
+	meets old 'chmod 711 old'
+	other='echo other >hard1'
+	meets hard1 'echo mine >>hard1'
+	meets hard2 'rm hard2'
+	other='printf 1234567890 | dd of=src/bin conv=notrunc status=none'
+	meets src/binary 'echo mine >>src/binary'
+}
+
+# What was changed long ago, or by nobody else, meets nothing.
+noted_without_need() {
+	local b=$scratch/b-mnt
+
+	fresh
+	rm -f "$scratch/b.db"*
+	cairnfs init "$scratch/b.db" --base "$base"
+	mkdir -p "$b"
+	cairnfs mount "$scratch/b.db" "$b" -o commit_interval_ms=60000
+	(
+		cd "$b"
+		chmod 640 hard1 src/bin
+		touch -d 2030-01-01 keep
+		mv src/bin src/binary
+		sync keep
+		rm hard2 link
+		echo more >>src/binary
+		echo mine >keep
+		echo x >new
+		mv new mode
+		mv docs documents
+		rm -r old deep
+	)
+	with "$agent" 'echo other >src/a.c; echo n >other-new; rmdir empty'
+	cairnfs accept "$agent"
+	cairnfs accept "$scratch/b.db"
+	cairnfs umount "$b"
+	with "$base" '[ "$(cat keep mode src/a.c other-new)" = "$(printf "mine\nx\nother\nn")" ]'
 }
 
 directories_are_refused() {
@@ -416,5 +499,7 @@ check 'fifty agents, one after another' fifty_agents
 check 'accepts at the same time' two_at_once
 check 'both are mounted' mounted_both
 check 'agents see what was accepted, and no more' isolation
+check 'a change meets what came before it was committed' noted_at_the_change
+check 'a change that was not committed meets nothing else' noted_without_need
 check 'a base directory is refused in one line' directories_are_refused
 finish

@@ -288,6 +288,13 @@ static uint64_t dentry_id(struct cairn_store *base, const char *name, size_t len
 	return f->real->ops->dentry_id(f->real, name, len);
 }
 
+static int before(struct cairn_store *base, const struct cairn_attr *attr)
+{
+	struct fault_store *f = from_base(base);
+
+	return f->real->ops->before(f->real, attr);
+}
+
 static void forget(struct cairn_store *base, uint64_t ino)
 {
 	struct fault_store *f = from_base(base);
@@ -363,6 +370,7 @@ static const struct cairn_store_ops fault_ops = {
 	.orphan_put = fault_orphan_put,
 	.dentry_id = dentry_id,
 	.forget = forget,
+	.before = before,
 	.rollback = rollback,
 	.wal_size = wal_size,
 	.wal_readers = wal_readers,
@@ -398,6 +406,8 @@ struct fault_store *fault_store_new(struct cairn_store *real)
 		f->table.dentry_id = NULL;
 	if (!real->ops->forget)
 		f->table.forget = NULL;
+	if (!real->ops->before)
+		f->table.before = NULL;
 	f->base = *real;
 	f->base.ops = &f->table;
 	f->base.branch = real->branch ? &fault_branch : NULL;
