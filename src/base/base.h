@@ -84,6 +84,8 @@ struct cairn_base_ops {
 	/* Neither the kernel nor a batch refers to the node any more. Not obeyed where the node was
 	 * given out within the last seconds: who asked for it then may be about to use it. */
 	void (*forget)(struct cairn_base *base, uint64_t ino);
+	/* What is asked from here on is answered from the newest state. */
+	void (*renew)(struct cairn_base *base);
 	/* Whether anything changed since the last call. */
 	int (*poll)(struct cairn_base *base, enum cairn_base_change *ret);
 	/* Comes after the close of the workspace above it, whose file a directory may hold open. */

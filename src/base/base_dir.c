@@ -438,6 +438,11 @@ static void base_close(struct cairn_base *base)
 	free(b);
 }
 
+/* It is asked anew each time. */
+static void base_renew(struct cairn_base *base)
+{
+}
+
 static const struct cairn_base_ops dir_base_ops = {
 	.root = base_root,
 	.lookup = base_lookup,
@@ -452,6 +457,7 @@ static const struct cairn_base_ops dir_base_ops = {
 	.place = base_place,
 	.resolve = base_resolve,
 	.forget = base_forget,
+	.renew = base_renew,
 	.poll = base_poll,
 	.close = base_close,
 };

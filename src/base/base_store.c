@@ -472,6 +472,15 @@ static bool reopen(struct store_base *b)
 	return true;
 }
 
+static void base_renew(struct cairn_base *base)
+{
+	struct store_base *b = CONTAINER_OF(base, struct store_base, base);
+
+	pthread_rwlock_rdlock(&b->lock);
+	cairn_readers_rest(&b->opened->readers);
+	pthread_rwlock_unlock(&b->lock);
+}
+
 static int base_poll(struct cairn_base *base, enum cairn_base_change *ret)
 {
 	struct store_base *b = CONTAINER_OF(base, struct store_base, base);
@@ -517,6 +526,7 @@ static const struct cairn_base_ops store_base_ops = {
 	.place = base_place,
 	.resolve = base_resolve,
 	.forget = base_forget,
+	.renew = base_renew,
 	.poll = base_poll,
 	.close = base_close,
 };

@@ -120,12 +120,19 @@ static int add_entry(struct cairn_overlay *o, uint64_t parent, const char *name,
 	return o->branch->ops->dentry_put(o->branch, parent, name, strlen(name), 0, delta);
 }
 
+/* What the origin of an inode says it is numbered after, so that it has this number again. */
+static uint64_t base_number(struct cairn_overlay *o, uint64_t merged)
+{
+	return merged >= CAIRN_LAYER_STEP ? merged - CAIRN_LAYER_STEP
+					  : cairn_origin_find(&o->origins, merged).alias_of;
+}
+
 /* A row for what is numbered `merged`, with its origin. */
 static int add_row(struct cairn_overlay *o, uint64_t merged, const struct cairn_attr *attr,
 		   const char *path, uint64_t *ret_delta)
 {
 	struct cairn_origin origin = {
-		.base_ino = merged - CAIRN_LAYER_STEP,
+		.base_ino = base_number(o, merged),
 		.path = path,
 		.data_end = S_ISREG(attr->mode) && path[0] ? CAIRN_DATA_OF_BASE : 0,
 	};
@@ -214,7 +221,7 @@ static uint64_t row_of(struct cairn_overlay *o, uint64_t merged)
 
 	if (origin)
 		return origin->delta;
-	return merged < CAIRN_LAYER_STEP ? merged : 0;
+	return cairn_overlay_is_own(o, merged) ? merged : 0;
 }
 
 static uint64_t node_of(struct cairn_overlay *o, uint64_t merged)
@@ -254,7 +261,7 @@ static int find_way(struct cairn_overlay *o, uint64_t merged, struct way *way)
 		if (r < 0)
 			return r;
 		step = &way->steps[way->count - 1];
-		r = cairn_overlay_merged_place(o, node, &parent, &dir, step->name);
+		r = cairn_overlay_merged_place(o, NULL, node, &parent, &dir, step->name);
 		if (r == 0) {
 			way->row = row_of(o, parent);
 			r = is_cut_off(o, dir, way->row, step->name);
@@ -354,7 +361,8 @@ static int find_lost_place(struct cairn_overlay *o, uint64_t merged, unsigned in
 	int r = -ENOENT;
 
 	if (depth < LOST_DEPTH_MAX)
-		r = cairn_overlay_merged_place(o, node_of(o, merged), &parent, NULL, ret_name);
+		r = cairn_overlay_merged_place(o, NULL, node_of(o, merged), &parent, NULL,
+					       ret_name);
 	if (r == 0)
 		return get_dir(o, parent, depth + 1, ret_row);
 	if (r != -ENOENT)
@@ -452,7 +460,7 @@ static int set_end(struct cairn_overlay *o, struct cairn_origin_node *node, int6
 {
 	struct cairn_origin origin = {
 		.delta_ino = node->delta,
-		.base_ino = node->merged < CAIRN_LAYER_STEP ? 0 : node->merged - CAIRN_LAYER_STEP,
+		.base_ino = base_number(o, node->merged),
 		.path = node->path,
 		.data_end = end,
 	};
@@ -470,12 +478,15 @@ int cairn_copy_up_cut(struct cairn_overlay *o, struct cairn_origin_node *node, i
 }
 
 /* The file of the base that an origin leads to. -ENOENT: there is none any more. */
-static int find_file(struct cairn_overlay *o, const struct cairn_origin_node *node,
+static int find_file(struct cairn_overlay *o, struct cairn_origin_node *node,
 		     struct cairn_attr *ret)
 {
+	uint64_t found;
 	int r;
 
-	r = o->base->ops->resolve(o->base, node->path, ret);
+	r = cairn_overlay_origin_node(o, node, &found);
+	if (r == 0)
+		r = o->base->ops->getattr(o->base, found, ret);
 	if (r == 0 && !S_ISREG(ret->mode))
 		return -ENOENT;
 	return r;

@@ -114,12 +114,14 @@ static int hash_row_locked(struct cairn_origins *origins, struct cairn_origin_no
  * number are damage: the second is numbered by itself. */
 static uint64_t number_of(struct cairn_origins *origins, const struct cairn_origin *origin)
 {
-	const struct cairn_origin_node *taken;
+	const struct cairn_origin_node *taken, *heir;
 	uint64_t merged;
 
 	if (origin->base_ino == 0 || origin->base_ino > CAIRN_INO_MAX - CAIRN_LAYER_STEP)
 		return origin->delta_ino;
-	merged = origin->base_ino + CAIRN_LAYER_STEP;
+	HASH_FIND(hh_alias, origins->by_alias, &origin->base_ino, sizeof(origin->base_ino), heir);
+	merged = heir && heir->merged < CAIRN_LAYER_STEP ? heir->merged
+							 : origin->base_ino + CAIRN_LAYER_STEP;
 	taken = find_locked(origins, merged);
 	return taken && taken->live ? origin->delta_ino : merged;
 }
@@ -213,9 +215,39 @@ void cairn_origin_learn(struct cairn_origins *origins, struct cairn_origin_node 
 	pthread_rwlock_unlock(&origins->lock);
 }
 
+static int hash_alias_locked(struct cairn_origins *origins, struct cairn_origin_node *node,
+			     uint64_t of)
+{
+	node->alias_of = of;
+	HASH_ADD(hh_alias, origins->by_alias, alias_of, sizeof(node->alias_of), node);
+	if (node->hh_alias.tbl)
+		return 0;
+	node->alias_of = 0;
+	return -ENOMEM;
+}
+
+int cairn_origin_inherit(struct cairn_origins *origins, uint64_t ino, uint64_t node)
+{
+	struct cairn_origin_node *found, *heir;
+	int r = 0;
+
+	if (ino <= CAIRN_ROOT_INO || ino >= CAIRN_LAYER_STEP)
+		return 0;
+	pthread_rwlock_wrlock(&origins->lock);
+	HASH_FIND(hh_alias, origins->by_alias, &node, sizeof(node), found);
+	heir = found ? NULL : get_locked(origins, ino);
+	if (heir && !heir->alias_of && !heir->delta)
+		r = hash_alias_locked(origins, heir, node);
+	else if (!heir && !found)
+		r = -ENOMEM;
+	pthread_rwlock_unlock(&origins->lock);
+	return r;
+}
+
 static int make_alias_locked(struct cairn_origins *origins, uint64_t of, uint64_t *ret)
 {
 	struct cairn_origin_node *node;
+	int r;
 
 	while (find_locked(origins, origins->next_alias))
 		origins->next_alias++;
@@ -224,10 +256,9 @@ static int make_alias_locked(struct cairn_origins *origins, uint64_t of, uint64_
 	node = get_locked(origins, origins->next_alias++);
 	if (!node)
 		return -ENOMEM;
-	node->alias_of = of;
-	HASH_ADD(hh_alias, origins->by_alias, alias_of, sizeof(node->alias_of), node);
-	if (!node->hh_alias.tbl)
-		return -ENOMEM;
+	r = hash_alias_locked(origins, node, of);
+	if (r < 0)
+		return r;
 	*ret = node->merged;
 	return 0;
 }

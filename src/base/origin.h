@@ -6,7 +6,9 @@
  *	n + CAIRN_LAYER_STEP	node n of the base, copied up or not
  *	CAIRN_ALIAS_FIRST + k	a node of the base whose own number stands for something else by
  *				now: for what was copied up from a file that has made way since
- *	any below		an inode that the branch made, by its row
+ *	any below		an inode that the branch made, by its row; or its heir, a node of
+ *				the base that took over the number with the row's contents: an
+ *				alias, too
  *	CAIRN_ROOT_INO		the root of both; it has an origin when it was copied up
  *
  * The writer adds an origin before its transaction commits: a row of the branch that a reader sees
@@ -103,6 +105,10 @@ void cairn_origin_learn(struct cairn_origins *origins, struct cairn_origin_node 
 
 /* The number of the alias of a node of the base; `make` where there is none. -ENOENT, -ENOMEM. */
 int cairn_origin_alias(struct cairn_origins *origins, uint64_t node, bool make, uint64_t *ret);
+
+/* Makes a number of the branch, whose row is gone, that of a node of the base; not where that has
+ * an alias already. -ENOMEM. */
+int cairn_origin_inherit(struct cairn_origins *origins, uint64_t ino, uint64_t node);
 
 /* The writer, in a transaction: what is to be at its commit. */
 /* The origin of a number that has a row now, or will have at the commit; else NULL. */

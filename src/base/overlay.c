@@ -27,17 +27,21 @@ static int overlay_commit(struct cairn_store *store)
 	struct cairn_overlay *o = cairn_overlay_of(store);
 	int r;
 
+	/* When it is done, others may begin the next turn. */
+	pthread_mutex_lock(&o->turn_lock);
 	r = o->branch->ops->commit(o->branch);
-	cairn_before_clear(&o->before);
-	if (r < 0) {
+	if (r == 0) {
+		cairn_origins_committed(&o->origins);
+		cairn_dirs_committed(&o->dirs);
+	} else {
 		cairn_origins_rolled_back(&o->origins);
 		cairn_dirs_rolled_back(&o->dirs);
-		return r;
 	}
-	o->attempts = 0;
-	cairn_origins_committed(&o->origins);
-	cairn_dirs_committed(&o->dirs);
-	return 0;
+	pthread_mutex_unlock(&o->turn_lock);
+	cairn_before_clear(&o->before);
+	if (r == 0)
+		o->attempts = 0;
+	return r;
 }
 
 /* Of the base are the root and what is numbered after it. */
@@ -45,7 +49,7 @@ static int overlay_before(struct cairn_store *store, const struct cairn_attr *at
 {
 	struct cairn_overlay *o = cairn_overlay_of(store);
 
-	if (attr->ino < CAIRN_LAYER_STEP && attr->ino != CAIRN_ROOT_INO)
+	if (cairn_overlay_is_own(o, attr->ino) && attr->ino != CAIRN_ROOT_INO)
 		return 0;
 	return cairn_before_put(&o->before, attr);
 }
@@ -56,9 +60,11 @@ static void overlay_rollback(struct cairn_store *store)
 
 	o->attempts++;
 	cairn_before_clear(&o->before);
+	pthread_mutex_lock(&o->turn_lock);
 	o->branch->ops->rollback(o->branch);
 	cairn_origins_rolled_back(&o->origins);
 	cairn_dirs_rolled_back(&o->dirs);
+	pthread_mutex_unlock(&o->turn_lock);
 }
 
 static int overlay_sync(struct cairn_store *store)
@@ -109,25 +115,59 @@ static int find_whiteout(void *arg, const char *path)
 	return 1;
 }
 
-/* What of the branch is held in memory, read again. */
-int cairn_overlay_load(struct cairn_overlay *o)
+/* An heir that is gone has no use for the number. */
+static int add_heir(void *arg, uint64_t ino, const char *path)
 {
-	const struct cairn_branch_ops *ops = o->branch->branch;
-	struct cairn_reader *reader;
+	struct cairn_overlay *o = arg;
+	struct cairn_attr attr = { 0 };
 	int r;
 
-	r = o->branch->ops->reader_open(o->branch, &reader);
+	r = o->base->ops->resolve(o->base, path, &attr);
+	if (r < 0)
+		return r == -EAGAIN || r == -ENOMEM ? r : 0;
+	return cairn_origin_inherit(&o->origins, ino, attr.ino);
+}
+
+/* All of one state. The numbers of origins depend on the heirs. */
+static int load(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t *ret_turn)
+{
+	const struct cairn_branch_ops *ops = o->branch->branch;
+	uint64_t turn;
+	int r;
+
+	r = ops->hold(reader, &turn);
 	if (r < 0)
 		return r;
-	r = cairn_origins_load(&o->origins, ops, reader);
+	o->base->ops->renew(o->base);
+	r = ops->heir_scan(reader, add_heir, o);
+	if (r == 0)
+		r = cairn_origins_load(&o->origins, ops, reader);
 	if (r == 0)
 		r = ops->whiteout_scan(reader, find_whiteout, NULL);
-	o->branch->ops->reader_close(reader);
+	ops->release(reader);
 	if (r < 0)
 		return r;
 	atomic_store(&o->has_whiteouts, r > 0);
 	cairn_dirs_clear(&o->dirs);
+	*ret_turn = turn;
 	return 0;
+}
+
+int cairn_overlay_load(struct cairn_overlay *o)
+{
+	uint64_t turn = atomic_exchange(&o->turn, CAIRN_TURN_CHANGES);
+	struct cairn_reader *reader;
+	int r;
+
+	/* The branch first: what has gone from it is in the base by then. */
+	r = o->branch->ops->reader_open(o->branch, &reader);
+	if (r == 0) {
+		r = load(o, reader, &turn);
+		o->branch->ops->reader_close(reader);
+	}
+	cairn_overlay_look_anew(o);
+	atomic_store(&o->turn, turn);
+	return r;
 }
 
 /* A base in trouble keeps nobody from writing to the branch. */
@@ -154,7 +194,9 @@ static int overlay_foreign(struct cairn_store *store, enum cairn_foreign *ret)
 	/* What was missed here would be missed for good. */
 	if (r == 0 && (found == CAIRN_FOREIGN_FILES || o->stale)) {
 		o->stale = true;
+		pthread_mutex_lock(&o->turn_lock);
 		r = cairn_overlay_load(o);
+		pthread_mutex_unlock(&o->turn_lock);
 		o->stale = r < 0;
 		found = CAIRN_FOREIGN_FILES;
 	}
@@ -175,7 +217,7 @@ static void overlay_forget(struct cairn_store *store, uint64_t ino)
 	struct cairn_origin_view view = cairn_origin_find(&o->origins, ino);
 	struct cairn_origin_target target;
 
-	if (!view.delta && ino >= CAIRN_LAYER_STEP) {
+	if (!view.delta && (ino >= CAIRN_LAYER_STEP || view.alias_of)) {
 		o->base->ops->forget(o->base,
 				     view.alias_of ? view.alias_of : ino - CAIRN_LAYER_STEP);
 	} else if (view.delta && view.path[0]) {
@@ -197,6 +239,7 @@ static void overlay_close(struct cairn_store *store)
 	cairn_origins_destroy(&o->origins);
 	cairn_dirs_destroy(&o->dirs);
 	cairn_before_clear(&o->before);
+	pthread_mutex_destroy(&o->turn_lock);
 	free(o->buffer);
 	free(o);
 }
@@ -258,7 +301,9 @@ static int overlay_init(struct cairn_overlay *o)
 	int r;
 
 	atomic_init(&o->generation, 1);
-	r = cairn_origins_init(&o->origins);
+	r = -pthread_mutex_init(&o->turn_lock, NULL);
+	if (r == 0)
+		r = cairn_origins_init(&o->origins);
 	if (r == 0)
 		r = cairn_dirs_init(&o->dirs);
 	if (r < 0)

@@ -139,7 +139,8 @@ static int add_chunk(void *arg, int64_t index, const void *data, size_t len)
 }
 
 /* What the base has of a file. */
-static int find_base(struct merge *merge, uint64_t ino, const struct cairn_origin_view *view)
+static int find_base(struct merge *merge, struct cairn_reader *reader, uint64_t ino,
+		     const struct cairn_origin_view *view)
 {
 	struct cairn_overlay *o = merge->overlay;
 	int r;
@@ -153,7 +154,7 @@ static int find_base(struct merge *merge, uint64_t ino, const struct cairn_origi
 	}
 	if (merge->end == 0)
 		return 0;
-	r = cairn_overlay_node(o, ino, view, &merge->node);
+	r = cairn_overlay_node(o, reader, ino, view, &merge->node);
 	if (r != -ENOENT || !view->delta)
 		return r;
 	if (!atomic_exchange(&o->gone_said, true))
@@ -182,14 +183,35 @@ static int read_merged(struct cairn_overlay_reader *reader, uint64_t delta, stru
 	return fill_up_to(merge, merge->last == INT64_MAX ? INT64_MAX : merge->last + 1);
 }
 
+/* What there is of a file. The look holds the reader to a state that has its row; a newer one than
+ * the origin is of does no harm, see origin.h. */
+static int find_data(struct cairn_overlay_reader *reader, uint64_t ino, struct cairn_look *look,
+		     struct merge *merge, uint64_t *ret_delta, bool *ret_own)
+{
+	struct cairn_overlay *o = reader->overlay;
+	struct cairn_origin_view view;
+	int r;
+
+	do {
+		r = cairn_overlay_enter(reader, look);
+		if (r < 0)
+			continue;
+		view = cairn_origin_find(&o->origins, ino);
+		*ret_delta = cairn_overlay_row(o, ino, &view);
+		*ret_own = *ret_delta && (!view.delta || !view.path[0]);
+		merge->gone = false;
+		r = *ret_own ? 0 : find_base(merge, reader->branch, ino, &view);
+	} while (cairn_overlay_moved(reader, look, true));
+	return r;
+}
+
 static int data_merge(struct cairn_reader *base, uint64_t ino, int64_t first, int64_t last,
 		      bool with_data, cairn_chunk_fn fn, void *arg)
 {
 	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
-	struct cairn_origin_view view = cairn_origin_find(&o->origins, ino);
-	uint64_t delta = cairn_overlay_row(o, ino, &view);
 	const struct cairn_store_ops *ops = o->branch->ops;
+	_cleanup_(cairn_look_endp) struct cairn_look look = { 0 };
 	_cleanup_(mergep) struct merge merge = {
 		.overlay = o,
 		.with_data = with_data,
@@ -199,14 +221,16 @@ static int data_merge(struct cairn_reader *base, uint64_t ino, int64_t first, in
 		.fn = fn,
 		.arg = arg,
 	};
+	uint64_t delta = 0;
+	bool own = false;
 	int r;
 
-	if (delta && (!view.delta || !view.path[0]))
-		return with_data ? ops->data_read(reader->branch, delta, first, last, fn, arg)
-				 : ops->data_scan(reader->branch, delta, first, last, fn, arg);
-	r = find_base(&merge, ino, &view);
+	r = find_data(reader, ino, &look, &merge, &delta, &own);
 	if (r < 0)
 		return r;
+	if (own)
+		return with_data ? ops->data_read(reader->branch, delta, first, last, fn, arg)
+				 : ops->data_scan(reader->branch, delta, first, last, fn, arg);
 	r = read_merged(reader, delta, &merge);
 	/* What there is of a file that was copied up is no matter of the base. */
 	return r == -ENOENT && delta ? -EIO : r;

@@ -6,6 +6,7 @@
  *	overlay_read.c	readers: inodes, entries, listings
  *	overlay_data.c	the bytes of files, read
  *	overlay_write.c	the write side
+ *	turn.c		what readers know and what they see, kept together
  *	copyup.c	copying up
  *	seen.c		what was seen of the base, noted
  *	before.c	what the batch saw of it
@@ -37,6 +38,10 @@ struct cairn_overlay {
 	/* Of the base: moves when it has changed, so that what was found there is looked for anew.
 	 */
 	atomic_uint_fast64_t generation;
+	atomic_uint searches;      /* since then, for the place of a row; see overlay_tree.c */
+	pthread_mutex_t turn_lock; /* held while what is held in memory is exchanged */
+	/* Of the branch, as it is held in memory (see branch.h); meanwhile CAIRN_TURN_CHANGES. */
+	atomic_uint_fast64_t turn;
 	atomic_bool has_whiteouts; /* there may be some; false: there is none */
 	atomic_bool gone_said;     /* a warning about bytes that the base has lost was written */
 	bool base_trouble;         /* the last poll of the base failed; the writer's */
@@ -65,7 +70,8 @@ static inline struct cairn_overlay_reader *cairn_overlay_reader_of(struct cairn_
 	return (struct cairn_overlay_reader *)reader;
 }
 
-/* overlay.c: reads again what of the branch is held in memory. */
+/* overlay.c: reads again what of the branch is held in memory, and sees to it that the base is at
+ * least as new. Under turn_lock. */
 int cairn_overlay_load(struct cairn_overlay *o);
 
 /* overlay_tree.c */
@@ -80,15 +86,20 @@ int cairn_overlay_path(struct cairn_overlay *o, uint64_t node, const char *name,
 		       char **ret);
 /* The node whose data, target and attributes an inode shows where it has none of its own. `view` is
  * its origin. -ENOENT: there is none, or none any more. */
-int cairn_overlay_node(struct cairn_overlay *o, uint64_t merged,
+int cairn_overlay_node(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t merged,
 		       const struct cairn_origin_view *view, uint64_t *ret_node);
+/* The same for an origin as the writer knows it, directory or not. */
+int cairn_overlay_origin_node(struct cairn_overlay *o, struct cairn_origin_node *node,
+			      uint64_t *ret);
 /* The number that a node of the base, found as `name` in the node `dir`, is shown as. */
-int cairn_overlay_shown(struct cairn_overlay *o, uint64_t dir, const char *name, size_t len,
-			uint64_t node, uint64_t *ret_merged);
+int cairn_overlay_shown(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t dir,
+			const char *name, size_t len, uint64_t node, uint64_t *ret_merged);
 /* The row of the branch for a directory or file: itself for what the branch made. 0: it has none.
  */
 uint64_t cairn_overlay_row(struct cairn_overlay *o, uint64_t merged,
 			   const struct cairn_origin_view *view);
+/* Whether a number is that of a row of the branch, by itself. */
+bool cairn_overlay_is_own(struct cairn_overlay *o, uint64_t merged);
 /* Whether the base still knows a node that it gave out. */
 bool cairn_overlay_knows(struct cairn_overlay *o, uint64_t node);
 /* The same for attributes, its extended ones included: those of the root are the base's until they
@@ -107,6 +118,26 @@ void cairn_overlay_look_anew(struct cairn_overlay *o);
 /* The position of an entry in a listing: a number made of its name alone, so that it is the same
  * wherever the entry comes from. */
 uint64_t cairn_overlay_dentry_id(struct cairn_store *store, const char *name, size_t len);
+
+/* turn.c */
+
+#define CAIRN_TURN_CHANGES UINT64_MAX
+
+/* One look at the branch: { 0 } at first, and cairn_look_endp() afterwards. */
+struct cairn_look {
+	uint64_t turn;
+	unsigned int looks;
+	bool held;
+	struct cairn_overlay_reader *reader; /* while held */
+};
+
+/* What is held in memory and what the reader sees are of one turn. */
+int cairn_overlay_enter(struct cairn_overlay_reader *reader, struct cairn_look *look);
+/* Whether they have become two since: then what was found out means nothing, and everything is
+ * looked up again, from cairn_overlay_enter() on. Else, with `hold`, the reader sees this one state
+ * until the look ends. */
+bool cairn_overlay_moved(struct cairn_overlay_reader *reader, struct cairn_look *look, bool hold);
+void cairn_look_endp(struct cairn_look *look);
 
 /* overlay_read.c */
 int cairn_overlay_reader_open(struct cairn_store *store, struct cairn_reader **ret);
@@ -127,8 +158,9 @@ int cairn_overlay_xattr_scan(struct cairn_reader *reader, uint64_t ino, cairn_xa
 			     void *arg);
 int cairn_overlay_orphan_scan(struct cairn_reader *reader, cairn_ino_fn fn, void *arg);
 /* Where a node of the base is found in the merged tree. */
-int cairn_overlay_merged_place(struct cairn_overlay *o, uint64_t node, uint64_t *ret_parent,
-			       uint64_t *ret_dir, char ret_name[CAIRN_NAME_MAX + 1]);
+int cairn_overlay_merged_place(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t node,
+			       uint64_t *ret_parent, uint64_t *ret_dir,
+			       char ret_name[CAIRN_NAME_MAX + 1]);
 /* The attributes of a node as the merged tree shows them. */
 void cairn_overlay_show_attr(uint64_t merged, struct cairn_attr *attr);
 /* No time before 1970: the branch does not keep it. */

@@ -106,6 +106,9 @@ int cairn_store_open(const char *path, const struct cairn_store_options *options
 	r = open_base(path, options, &layers, err);
 	if (r < 0)
 		return r;
+	/* What stays there does no harm. */
+	if (!options->read_only)
+		(void)layers.branch->branch->heirs_forget(layers.branch);
 	branch = TAKE_PTR(layers.branch);
 	base = TAKE_PTR(layers.base);
 	r = cairn_overlay_new(branch, base, options, ret);

@@ -65,7 +65,7 @@ static int show_base_data(struct cairn_overlay_reader *reader, uint64_t merged,
 	uint64_t node;
 	int r;
 
-	r = cairn_overlay_node(o, merged, view, &node);
+	r = cairn_overlay_node(o, reader->branch, merged, view, &node);
 	if (r == 0)
 		r = o->base->ops->getattr(o->base, node, &now);
 	/* Gone from the base: what is known of it stands, and reading it is an error. */
@@ -115,9 +115,8 @@ static int check_number(struct cairn_overlay *o, uint64_t merged, uint64_t delta
 	return shown == merged ? 0 : -ENOENT;
 }
 
-int cairn_overlay_inode_get(struct cairn_reader *base, uint64_t ino, struct cairn_attr *ret)
+static int get_inode(struct cairn_overlay_reader *reader, uint64_t ino, struct cairn_attr *ret)
 {
-	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
 	struct cairn_origin_view view = cairn_origin_find(&o->origins, ino);
 	uint64_t delta = cairn_overlay_attr_row(o, ino, &view), node;
@@ -131,7 +130,7 @@ int cairn_overlay_inode_get(struct cairn_reader *base, uint64_t ino, struct cair
 		if (r == 0)
 			r = show_row(reader, ino, &view, &attr);
 	} else {
-		r = cairn_overlay_node(o, ino, &view, &node);
+		r = cairn_overlay_node(o, reader->branch, ino, &view, &node);
 		if (r == 0)
 			r = o->base->ops->getattr(o->base, node, &attr);
 		if (r == 0)
@@ -139,6 +138,20 @@ int cairn_overlay_inode_get(struct cairn_reader *base, uint64_t ino, struct cair
 	}
 	if (r == 0)
 		*ret = attr;
+	return r;
+}
+
+int cairn_overlay_inode_get(struct cairn_reader *base, uint64_t ino, struct cairn_attr *ret)
+{
+	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
+	struct cairn_look look = { 0 };
+	int r;
+
+	do {
+		r = cairn_overlay_enter(reader, &look);
+		if (r == 0)
+			r = get_inode(reader, ino, ret);
+	} while (cairn_overlay_moved(reader, &look, false));
 	return r;
 }
 
@@ -174,7 +187,7 @@ static int show_node(struct cairn_overlay_reader *reader, uint64_t dir, const ch
 	uint64_t merged;
 	int r;
 
-	r = cairn_overlay_shown(o, dir, name, len, attr->ino, &merged);
+	r = cairn_overlay_shown(o, reader->branch, dir, name, len, attr->ino, &merged);
 	if (r < 0)
 		return r;
 	*row = (struct cairn_dentry_row){
@@ -223,10 +236,9 @@ static int get_from_base(struct cairn_overlay_reader *reader, uint64_t parent, c
 	return r < 0 ? r : show_node(reader, dir, name, len, &attr, ret);
 }
 
-int cairn_overlay_dentry_get(struct cairn_reader *base, uint64_t parent, const char *name,
-			     size_t len, struct cairn_dentry_row *ret)
+static int get_entry(struct cairn_overlay_reader *reader, uint64_t parent, const char *name,
+		     size_t len, struct cairn_dentry_row *ret)
 {
-	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	int r;
 
 	r = get_from_branch(reader, parent, name, len, ret);
@@ -237,6 +249,21 @@ int cairn_overlay_dentry_get(struct cairn_reader *base, uint64_t parent, const c
 		cairn_overlay_look_anew(reader->overlay);
 		r = get_from_base(reader, parent, name, len, ret);
 	}
+	return r;
+}
+
+int cairn_overlay_dentry_get(struct cairn_reader *base, uint64_t parent, const char *name,
+			     size_t len, struct cairn_dentry_row *ret)
+{
+	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
+	struct cairn_look look = { 0 };
+	int r;
+
+	do {
+		r = cairn_overlay_enter(reader, &look);
+		if (r == 0)
+			r = get_entry(reader, parent, name, len, ret);
+	} while (cairn_overlay_moved(reader, &look, false));
 	return r;
 }
 
@@ -375,10 +402,30 @@ static int scan_begin(struct scan *scan)
 	struct cairn_overlay *o = scan->reader->overlay;
 	int r;
 
+	scan->dir = 0;
 	r = cairn_overlay_counterpart(o, scan->reader->branch, scan->parent, &scan->dir);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	return cairn_overlay_knows(o, scan->dir) ? hide_names(scan) : -ESTALE;
+}
+
+/* What the branch has, and what it hides, of one turn. What it may have ceased to have by the time
+ * the base is listed, the base has. */
+static int scan_own(struct scan *scan)
+{
+	_cleanup_(cairn_look_endp) struct cairn_look look = { 0 };
+	int r;
+
+	do {
+		r = cairn_overlay_enter(scan->reader, &look);
+		if (r == 0)
+			r = scan_begin(scan);
+		if (r == -ESTALE) {
+			cairn_overlay_look_anew(scan->reader->overlay);
+			r = scan_begin(scan);
+		}
+	} while (cairn_overlay_moved(scan->reader, &look, true));
+	return r < 0 ? r : scan_branch(scan);
 }
 
 int cairn_overlay_dentry_scan(struct cairn_reader *base, uint64_t parent, bool with_attr,
@@ -391,14 +438,7 @@ int cairn_overlay_dentry_scan(struct cairn_reader *base, uint64_t parent, bool w
 	};
 	int r;
 
-	r = scan_begin(&scan);
-	if (r == -ESTALE) {
-		cairn_overlay_look_anew(o);
-		r = scan_begin(&scan);
-	}
-	if (r < 0)
-		return r;
-	r = scan_branch(&scan);
+	r = scan_own(&scan);
 	if (r != 0 || !scan.dir)
 		return r;
 	r = o->base->ops->list(o->base, scan.dir, scan_base_entry, &scan);
@@ -406,9 +446,8 @@ int cairn_overlay_dentry_scan(struct cairn_reader *base, uint64_t parent, bool w
 	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
-int cairn_overlay_dentry_count(struct cairn_reader *base, uint64_t ino, uint32_t *ret)
+static int count_names(struct cairn_overlay_reader *reader, uint64_t ino, uint32_t *ret)
 {
-	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
 	struct cairn_origin_view view = cairn_origin_find(&o->origins, ino);
 	uint64_t delta = cairn_overlay_row(o, ino, &view), node;
@@ -417,7 +456,7 @@ int cairn_overlay_dentry_count(struct cairn_reader *base, uint64_t ino, uint32_t
 
 	if (delta)
 		return o->branch->ops->dentry_count(reader->branch, delta, ret);
-	r = cairn_overlay_node(o, ino, &view, &node);
+	r = cairn_overlay_node(o, reader->branch, ino, &view, &node);
 	if (r == 0)
 		r = o->base->ops->getattr(o->base, node, &attr);
 	if (r < 0 && r != -ENOENT)
@@ -426,9 +465,24 @@ int cairn_overlay_dentry_count(struct cairn_reader *base, uint64_t ino, uint32_t
 	return 0;
 }
 
+int cairn_overlay_dentry_count(struct cairn_reader *base, uint64_t ino, uint32_t *ret)
+{
+	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
+	struct cairn_look look = { 0 };
+	int r;
+
+	do {
+		r = cairn_overlay_enter(reader, &look);
+		if (r == 0)
+			r = count_names(reader, ino, ret);
+	} while (cairn_overlay_moved(reader, &look, false));
+	return r;
+}
+
 /* The directory that has the node of the base `dir` for its counterpart: what was copied up from
  * it, or it itself. */
-static int merged_dir(struct cairn_overlay *o, uint64_t dir, uint64_t *ret)
+static int merged_dir(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t dir,
+		      uint64_t *ret)
 {
 	char name[CAIRN_NAME_MAX + 1];
 	uint64_t above;
@@ -439,11 +493,12 @@ static int merged_dir(struct cairn_overlay *o, uint64_t dir, uint64_t *ret)
 		return 0;
 	}
 	r = o->base->ops->place(o->base, dir, &above, name);
-	return r < 0 ? r : cairn_overlay_shown(o, above, name, strlen(name), dir, ret);
+	return r < 0 ? r : cairn_overlay_shown(o, reader, above, name, strlen(name), dir, ret);
 }
 
-int cairn_overlay_merged_place(struct cairn_overlay *o, uint64_t node, uint64_t *ret_parent,
-			       uint64_t *ret_dir, char ret_name[CAIRN_NAME_MAX + 1])
+int cairn_overlay_merged_place(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t node,
+			       uint64_t *ret_parent, uint64_t *ret_dir,
+			       char ret_name[CAIRN_NAME_MAX + 1])
 {
 	uint64_t dir;
 	int r;
@@ -451,13 +506,12 @@ int cairn_overlay_merged_place(struct cairn_overlay *o, uint64_t node, uint64_t 
 	r = o->base->ops->place(o->base, node, &dir, ret_name);
 	if (r == 0 && ret_dir)
 		*ret_dir = dir;
-	return r < 0 ? r : merged_dir(o, dir, ret_parent);
+	return r < 0 ? r : merged_dir(o, reader, dir, ret_parent);
 }
 
-int cairn_overlay_dentry_name(struct cairn_reader *base, uint64_t ino, uint64_t *ret_parent,
-			      char ret_name[CAIRN_NAME_MAX + 1])
+static int find_name(struct cairn_overlay_reader *reader, uint64_t ino, uint64_t *ret_parent,
+		     char ret_name[CAIRN_NAME_MAX + 1])
 {
-	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
 	struct cairn_origin_view view = cairn_origin_find(&o->origins, ino);
 	uint64_t delta = cairn_overlay_row(o, ino, &view), parent, node;
@@ -470,29 +524,56 @@ int cairn_overlay_dentry_name(struct cairn_reader *base, uint64_t ino, uint64_t 
 		if (r != -ENOENT)
 			return r;
 	}
-	r = cairn_overlay_node(o, ino, &view, &node);
-	return r < 0 ? r : cairn_overlay_merged_place(o, node, ret_parent, NULL, ret_name);
+	r = cairn_overlay_node(o, reader->branch, ino, &view, &node);
+	return r < 0 ? r
+		     : cairn_overlay_merged_place(o, reader->branch, node, ret_parent, NULL,
+						  ret_name);
 }
 
-/* Whatever of an inode lies in its row, or in the base where it has none. */
-static int find_node(struct cairn_overlay_reader *reader, uint64_t ino, uint64_t *ret_delta,
-		     uint64_t *ret_node)
+int cairn_overlay_dentry_name(struct cairn_reader *base, uint64_t ino, uint64_t *ret_parent,
+			      char ret_name[CAIRN_NAME_MAX + 1])
+{
+	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
+	struct cairn_look look = { 0 };
+	int r;
+
+	do {
+		r = cairn_overlay_enter(reader, &look);
+		if (r == 0)
+			r = find_name(reader, ino, ret_parent, ret_name);
+	} while (cairn_overlay_moved(reader, &look, false));
+	return r;
+}
+
+/* Whatever of an inode lies in its row, or in the base where it has none. The look holds the reader
+ * to a state that has that row. */
+static int find_node(struct cairn_overlay_reader *reader, uint64_t ino, struct cairn_look *look,
+		     uint64_t *ret_delta, uint64_t *ret_node)
 {
 	struct cairn_overlay *o = reader->overlay;
-	struct cairn_origin_view view = cairn_origin_find(&o->origins, ino);
+	struct cairn_origin_view view;
+	int r;
 
-	*ret_delta = cairn_overlay_attr_row(o, ino, &view);
-	return *ret_delta ? 0 : cairn_overlay_node(o, ino, &view, ret_node);
+	do {
+		r = cairn_overlay_enter(reader, look);
+		if (r < 0)
+			continue;
+		view = cairn_origin_find(&o->origins, ino);
+		*ret_delta = cairn_overlay_attr_row(o, ino, &view);
+		r = *ret_delta ? 0 : cairn_overlay_node(o, reader->branch, ino, &view, ret_node);
+	} while (cairn_overlay_moved(reader, look, true));
+	return r;
 }
 
 int cairn_overlay_symlink_get(struct cairn_reader *base, uint64_t ino, char **ret)
 {
 	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
+	_cleanup_(cairn_look_endp) struct cairn_look look = { 0 };
 	uint64_t delta, node;
 	int r;
 
-	r = find_node(reader, ino, &delta, &node);
+	r = find_node(reader, ino, &look, &delta, &node);
 	if (r < 0)
 		return r;
 	if (delta)
@@ -505,10 +586,11 @@ int cairn_overlay_xattr_get(struct cairn_reader *base, uint64_t ino, const char 
 {
 	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
+	_cleanup_(cairn_look_endp) struct cairn_look look = { 0 };
 	uint64_t delta, node;
 	int r;
 
-	r = find_node(reader, ino, &delta, &node);
+	r = find_node(reader, ino, &look, &delta, &node);
 	if (r < 0)
 		return r;
 	if (delta)
@@ -520,10 +602,11 @@ int cairn_overlay_xattr_scan(struct cairn_reader *base, uint64_t ino, cairn_xatt
 {
 	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
+	_cleanup_(cairn_look_endp) struct cairn_look look = { 0 };
 	uint64_t delta, node;
 	int r;
 
-	r = find_node(reader, ino, &delta, &node);
+	r = find_node(reader, ino, &look, &delta, &node);
 	if (r < 0)
 		return r;
 	if (delta)

@@ -19,8 +19,62 @@ static uint64_t generation_of(struct cairn_overlay *o)
 	return atomic_load(&o->generation);
 }
 
-/* Where the path of an origin leads. ret->node 0: nowhere. */
-static int follow(struct cairn_overlay *o, struct cairn_origin_node *node, const char *path,
+/* A directory in which something is looked for, in a directory, and so on: deeper is a circle, or
+ * not worth it. */
+#define NESTED_MAX 64U
+
+/* A name of an inode costs a walk over all entries of the branch. So many, and no more until the
+ * base changes again. */
+#define SEARCHES_MAX 100U
+
+static int find_counterpart(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t merged,
+			    unsigned int nested, uint64_t *ret_node);
+
+/* What the base has in the place where the branch has a row. */
+static int look_in_place(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t delta,
+			 unsigned int nested, struct cairn_attr *ret)
+{
+	char name[CAIRN_NAME_MAX + 1];
+	uint64_t parent = 0, merged = 0, dir = 0;
+	int r;
+
+	if (reader)
+		r = o->branch->ops->dentry_name(reader, delta, &parent, name);
+	else
+		r = o->branch->branch->place(o->branch, delta, &parent, name);
+	if (r == 0)
+		r = cairn_origin_shown(&o->origins, parent, &merged);
+	if (r == 0)
+		r = find_counterpart(o, reader, merged, nested + 1, &dir);
+	return r < 0 ? r : o->base->ops->lookup(o->base, dir, name, strlen(name), ret);
+}
+
+/* An accept may have done to the base what was done here, and not have told us yet, or never: it
+ * was killed. Then what was renamed here is in its place in the base, too, and the path of its
+ * origin leads nowhere or to another. *attr: what that is. */
+static int prefer_place(struct cairn_overlay *o, struct cairn_reader *reader,
+			const struct cairn_origin_node *node, unsigned int nested, int found,
+			struct cairn_attr *attr)
+{
+	struct cairn_origin_view view = cairn_origin_find(&o->origins, node->merged);
+	uint64_t number = view.alias_of ? view.alias_of : node->merged - CAIRN_LAYER_STEP;
+	uint64_t delta = reader ? view.delta : node->delta;
+	struct cairn_attr there = { 0 };
+
+	if ((node->merged < CAIRN_LAYER_STEP && !view.alias_of) || !delta ||
+	    (found == 0 && attr->ino == number) || nested >= NESTED_MAX ||
+	    atomic_fetch_add(&o->searches, 1) >= SEARCHES_MAX)
+		return found;
+	/* It was worth a try. */
+	if (look_in_place(o, reader, delta, nested, &there) < 0 || there.ino != number)
+		return found;
+	*attr = there;
+	return 0;
+}
+
+/* Where an origin leads. ret->node 0: nowhere. */
+static int follow(struct cairn_overlay *o, struct cairn_reader *reader,
+		  struct cairn_origin_node *node, const char *path, unsigned int nested,
 		  struct cairn_origin_target *ret)
 {
 	uint64_t generation = generation_of(o);
@@ -31,6 +85,8 @@ static int follow(struct cairn_overlay *o, struct cairn_origin_node *node, const
 	if (ret->generation == generation)
 		return 0;
 	r = o->base->ops->resolve(o->base, path, &attr);
+	if (r == 0 || r == -ENOENT)
+		r = prefer_place(o, reader, node, nested, r, &attr);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	*ret = (struct cairn_origin_target){ .generation = generation };
@@ -42,7 +98,8 @@ static int follow(struct cairn_overlay *o, struct cairn_origin_node *node, const
 	return 0;
 }
 
-static int follow_to_dir(struct cairn_overlay *o, struct cairn_origin_node *node, const char *path,
+static int follow_to_dir(struct cairn_overlay *o, struct cairn_reader *reader,
+			 struct cairn_origin_node *node, const char *path, unsigned int nested,
 			 uint64_t *ret)
 {
 	struct cairn_origin_target target;
@@ -50,7 +107,7 @@ static int follow_to_dir(struct cairn_overlay *o, struct cairn_origin_node *node
 
 	if (!path[0])
 		return -ENOENT;
-	r = follow(o, node, path, &target);
+	r = follow(o, reader, node, path, nested, &target);
 	if (r < 0)
 		return r;
 	if (!target.node || !S_ISDIR(target.mode))
@@ -64,7 +121,7 @@ static uint64_t pure_node(uint64_t merged, const struct cairn_origin_view *view)
 	return view->node && view->alias_of ? view->alias_of : merged - CAIRN_LAYER_STEP;
 }
 
-int cairn_overlay_node(struct cairn_overlay *o, uint64_t merged,
+int cairn_overlay_node(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t merged,
 		       const struct cairn_origin_view *view, uint64_t *ret_node)
 {
 	struct cairn_origin_target target;
@@ -75,20 +132,38 @@ int cairn_overlay_node(struct cairn_overlay *o, uint64_t merged,
 		return 0;
 	}
 	if (!view->delta) {
-		if (merged < CAIRN_LAYER_STEP)
+		if (merged < CAIRN_LAYER_STEP && !view->alias_of)
 			return -ENOENT;
 		*ret_node = pure_node(merged, view);
 		return 0;
 	}
 	if (!view->path[0])
 		return -ENOENT;
-	r = follow(o, view->node, view->path, &target);
+	r = follow(o, reader, view->node, view->path, 0, &target);
 	if (r < 0)
 		return r;
 	if (!target.node || S_ISDIR(target.mode))
 		return -ENOENT;
 	*ret_node = target.node;
 	return 0;
+}
+
+bool cairn_overlay_is_own(struct cairn_overlay *o, uint64_t merged)
+{
+	return merged < CAIRN_LAYER_STEP && !cairn_origin_find(&o->origins, merged).alias_of;
+}
+
+int cairn_overlay_origin_node(struct cairn_overlay *o, struct cairn_origin_node *node,
+			      uint64_t *ret)
+{
+	struct cairn_origin_target target;
+	int r;
+
+	r = follow(o, NULL, node, node->path, 0, &target);
+	if (r < 0)
+		return r;
+	*ret = target.node;
+	return target.node ? 0 : -ENOENT;
 }
 
 uint64_t cairn_overlay_attr_row(struct cairn_overlay *o, uint64_t merged,
@@ -104,7 +179,7 @@ uint64_t cairn_overlay_row(struct cairn_overlay *o, uint64_t merged,
 {
 	if (view->delta)
 		return view->delta;
-	return merged < CAIRN_LAYER_STEP ? merged : 0;
+	return merged < CAIRN_LAYER_STEP && !view->alias_of ? merged : 0;
 }
 
 /* Where a directory of the branch lies: as was found before, or as the branch says. */
@@ -131,8 +206,8 @@ static int place_of(struct cairn_overlay *o, struct cairn_reader *reader, uint64
 
 /* What needs no look at the directory above. 1: the counterpart is what the base has in its place.
  */
-static int counterpart_at_hand(struct cairn_overlay *o, bool writer, uint64_t merged,
-			       uint64_t *ret_node)
+static int counterpart_at_hand(struct cairn_overlay *o, struct cairn_reader *reader,
+			       uint64_t merged, unsigned int nested, uint64_t *ret_node)
 {
 	struct cairn_origin_view view;
 	struct cairn_origin_node *pending;
@@ -142,19 +217,19 @@ static int counterpart_at_hand(struct cairn_overlay *o, bool writer, uint64_t me
 		*ret_node = o->base->ops->root(o->base);
 		return 0;
 	}
-	if (writer) {
+	if (!reader) {
 		pending = cairn_origin_of(&o->origins, merged);
 		if (pending)
-			return follow_to_dir(o, pending, pending->path, ret_node);
+			return follow_to_dir(o, reader, pending, pending->path, nested, ret_node);
 	}
 	view = cairn_origin_find(&o->origins, merged);
 	if (view.delta)
-		return follow_to_dir(o, view.node, view.path, ret_node);
-	if (merged >= CAIRN_LAYER_STEP) {
+		return follow_to_dir(o, reader, view.node, view.path, nested, ret_node);
+	if (merged >= CAIRN_LAYER_STEP || view.alias_of) {
 		*ret_node = pure_node(merged, &view);
 		return 0;
 	}
-	if (!cairn_dirs_known(&o->dirs, writer, merged, generation_of(o), &node))
+	if (!cairn_dirs_known(&o->dirs, !reader, merged, generation_of(o), &node))
 		return 1;
 	*ret_node = node;
 	return node ? 0 : -ENOENT;
@@ -231,14 +306,14 @@ static int counterpart_in(struct cairn_overlay *o, struct cairn_reader *reader, 
 
 /* Climbs up to a directory whose counterpart is at hand, and down again, remembering all. */
 static int counterpart(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t merged,
-		       uint64_t *ret_node)
+		       unsigned int nested, uint64_t *ret_node)
 {
 	_cleanup_(climbp) struct climb climb = { 0 };
 	uint64_t generation = generation_of(o), node = 0, dir = merged;
 	char name[CAIRN_NAME_MAX + 1];
 	int r;
 
-	while ((r = counterpart_at_hand(o, !reader, dir, &node)) == 1) {
+	while ((r = counterpart_at_hand(o, reader, dir, nested, &node)) == 1) {
 		r = climb_add(&climb, dir);
 		if (r == 0)
 			r = place_of(o, reader, dir, &dir, name);
@@ -266,21 +341,28 @@ static int counterpart(struct cairn_overlay *o, struct cairn_reader *reader, uin
 	return 0;
 }
 
-int cairn_overlay_counterpart(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t merged,
-			      uint64_t *ret_node)
+static int find_counterpart(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t merged,
+			    unsigned int nested, uint64_t *ret_node)
 {
 	int r = -ESTALE;
 
 	for (unsigned int i = 0; r == -ESTALE && i < LOOKS; i++) {
 		if (i > 0)
 			cairn_overlay_look_anew(o);
-		r = counterpart(o, reader, merged, ret_node);
+		r = counterpart(o, reader, merged, nested, ret_node);
 	}
 	return r == -ESTALE ? -EIO : r;
 }
 
+int cairn_overlay_counterpart(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t merged,
+			      uint64_t *ret_node)
+{
+	return find_counterpart(o, reader, merged, 0, ret_node);
+}
+
 void cairn_overlay_look_anew(struct cairn_overlay *o)
 {
+	atomic_store(&o->searches, 0);
 	atomic_fetch_add(&o->generation, 1);
 }
 
@@ -331,8 +413,9 @@ int cairn_overlay_visible(struct cairn_overlay *o, struct cairn_reader *reader, 
 
 /* Whether the path of an origin still leads to this node of the base, which was found as `name` in
  * `dir`. */
-static int leads_to(struct cairn_overlay *o, const struct cairn_origin_view *view, uint64_t dir,
-		    const char *name, size_t len, uint64_t node, bool *ret)
+static int leads_to(struct cairn_overlay *o, struct cairn_reader *reader,
+		    const struct cairn_origin_view *view, uint64_t dir, const char *name,
+		    size_t len, uint64_t node, bool *ret)
 {
 	_cleanup_(cairn_freep) char *path = NULL;
 	struct cairn_origin_target target;
@@ -348,13 +431,13 @@ static int leads_to(struct cairn_overlay *o, const struct cairn_origin_view *vie
 		*ret = true;
 		return 0;
 	}
-	r = follow(o, view->node, view->path, &target);
+	r = follow(o, reader, view->node, view->path, 0, &target);
 	*ret = r == 0 && target.node == node;
 	return r;
 }
 
-int cairn_overlay_shown(struct cairn_overlay *o, uint64_t dir, const char *name, size_t len,
-			uint64_t node, uint64_t *ret_merged)
+int cairn_overlay_shown(struct cairn_overlay *o, struct cairn_reader *reader, uint64_t dir,
+			const char *name, size_t len, uint64_t node, uint64_t *ret_merged)
 {
 	struct cairn_origin_view view;
 	bool same = true;
@@ -366,7 +449,7 @@ int cairn_overlay_shown(struct cairn_overlay *o, uint64_t dir, const char *name,
 		return 0;
 	view = cairn_origin_find(&o->origins, node + CAIRN_LAYER_STEP);
 	if (view.delta) {
-		r = leads_to(o, &view, dir, name, len, node, &same);
+		r = leads_to(o, reader, &view, dir, name, len, node, &same);
 		if (r < 0)
 			return r;
 	}

@@ -23,7 +23,7 @@ static struct target find_target(struct cairn_overlay *o, uint64_t ino)
 
 	if (target.origin)
 		target.delta = target.origin->delta;
-	else if (ino < CAIRN_LAYER_STEP)
+	else if (cairn_overlay_is_own(o, ino))
 		target.delta = ino;
 	return target;
 }
@@ -49,7 +49,7 @@ int cairn_overlay_inode_insert(struct cairn_store *store, const struct cairn_att
 	}
 	/* When its entry came, it was not known to be no directory. */
 	if (target.origin && !target.origin->path[0] && !S_ISDIR(attr->mode) &&
-	    attr->ino < CAIRN_LAYER_STEP) {
+	    cairn_overlay_is_own(o, attr->ino)) {
 		r = o->branch->branch->origin_delete(o->branch, target.delta);
 		if (r < 0)
 			return r;
@@ -250,7 +250,7 @@ int cairn_overlay_dentry_put(struct cairn_store *store, uint64_t parent, const c
 	r = get_counterpart(o, parent, &dir);
 	if (r == 0 && dir)
 		r = cover_base(o, row, dir, name, len, &over_directory);
-	if (r == 0 && ino < CAIRN_LAYER_STEP && !cairn_origin_of(&o->origins, ino))
+	if (r == 0 && cairn_overlay_is_own(o, ino) && !cairn_origin_of(&o->origins, ino))
 		r = settle_directory(o, ino, parent, name, len, over_directory);
 	if (r < 0)
 		return r;

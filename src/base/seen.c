@@ -128,7 +128,7 @@ int cairn_note_covered(struct cairn_overlay *o, const char *path, uint64_t dir, 
 	uint64_t merged;
 	int r;
 
-	r = cairn_overlay_shown(o, dir, name, len, attr->ino, &merged);
+	r = cairn_overlay_shown(o, NULL, dir, name, len, attr->ino, &merged);
 	if (r < 0)
 		return r == -ESTALE ? -EAGAIN : r;
 	/* What a batch takes a name from, it changes. */

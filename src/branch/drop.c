@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "branch/accept.h"
+#include "util/clock.h"
 #include "util/macro.h"
 
 struct dropper {
@@ -245,6 +246,82 @@ static bool is_all(const struct cairn_changes *changes)
 	return true;
 }
 
+/* Whether all rows of an inode go; count_links() and dropping have been. */
+static bool has_gone(const struct dropper *d, uint64_t row)
+{
+	struct cairn_name *name;
+	char key[32];
+
+	row_key(row, key);
+	HASH_FIND(hh, d->links.table, key, strlen(key), name);
+	return !name || name->count == 0;
+}
+
+/* 1: what the base has at a path is what was accepted. */
+static int is_heir(struct cairn_branch *branch, const char *path, const struct cairn_change *c)
+{
+	struct cairn_attr attr = { 0 };
+	int r;
+
+	r = branch->base->ops->resolve(branch->base, path, &attr);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if ((attr.mode & S_IFMT) != (c->now.mode & S_IFMT))
+		return 0;
+	return S_ISDIR(attr.mode) ||
+	       (attr.size == c->now.size && cairn_same_time(&attr.mtime, &c->now.mtime));
+}
+
+/* What the base has by now inherits the number of the row it had here: a mount of the branch may
+ * have it in use. What was copied up has the number of the base's file already. */
+static int put_heir(struct dropper *d, const struct cairn_change *c)
+{
+	struct cairn_branch *branch = d->branch;
+	struct cairn_origin origin = { 0 };
+	const char *path = c->path;
+	int r;
+
+	r = branch->own->branch->origin_get(branch->reader, c->row, &origin);
+	free((char *)origin.path);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == 0 && origin.base_ino)
+		return 0;
+	/* Below a directory whose renaming was not accepted, the base has it where it was. */
+	r = is_heir(branch, path, c);
+	if (r == 0 && c->place && strcmp(c->place, path) != 0) {
+		path = c->place;
+		r = is_heir(branch, path, c);
+	}
+	return r <= 0 ? r : branch->own->branch->heir_put(branch->own, c->row, path);
+}
+
+static int put_heirs(struct dropper *d, bool all)
+{
+	int r = 0;
+
+	d->branch->base->ops->renew(d->branch->base);
+	for (size_t i = 0; r == 0 && i < d->changes->count; i++) {
+		const struct cairn_change *c = d->changes->list[i];
+
+		if (c->parent && c->kind != CAIRN_CHANGE_DELETED && (all || has_gone(d, c->row)))
+			r = put_heir(d, c);
+	}
+	return r;
+}
+
+static int drop_some(struct dropper *d)
+{
+	const struct cairn_changes *changes = d->changes;
+	int r;
+
+	r = count_links(d);
+	/* By path, so that what lies in a directory comes before it. */
+	for (size_t i = changes->count; r == 0 && i > 0; i--)
+		r = drop_change(d, changes->list[i - 1]);
+	return r < 0 ? r : drop_notes(d);
+}
+
 int cairn_drop(struct cairn_branch *branch, const struct cairn_changes *changes, bool accepted)
 {
 	_cleanup_(dropperp) struct dropper d = {
@@ -252,13 +329,15 @@ int cairn_drop(struct cairn_branch *branch, const struct cairn_changes *changes,
 		.changes = changes,
 		.accepted = accepted,
 	};
+	const struct cairn_branch_ops *ops = branch->own->branch;
+	bool all = is_all(changes);
 	int r;
 
-	if (is_all(changes))
-		return branch->own->branch->clear(branch->own);
-	r = count_links(&d);
-	/* By path, so that what lies in a directory comes before it. */
-	for (size_t i = changes->count; r == 0 && i > 0; i--)
-		r = drop_change(&d, changes->list[i - 1]);
-	return r < 0 ? r : drop_notes(&d);
+	/* The reader sees what was there before. */
+	r = accepted && all ? put_heirs(&d, true) : 0;
+	if (r == 0)
+		r = all ? ops->clear(branch->own) : drop_some(&d);
+	if (r == 0 && accepted && !all)
+		r = put_heirs(&d, false);
+	return r < 0 ? r : ops->turn(branch->own);
 }

@@ -48,10 +48,16 @@ struct cairn_seen {
 	unsigned char digest[32]; /* SHA-256 of the bytes of a regular file */
 };
 
+/* Whoever takes files out of a branch that is mounted, because the base has them by now, changes
+ * what their rows and the base mean together. So that no reader takes new rows for what it knows of
+ * old ones, the branch has turns: each such transaction begins the next. And so that what is in use
+ * stays what it is, the base's file inherits the number of the row: its heir. */
+
 /* Callbacks of the scanning functions: 0 goes on, anything else ends the scan and is returned. What
  * they are given is valid until they return. */
 typedef int (*cairn_origin_fn)(void *arg, const struct cairn_origin *origin);
 typedef int (*cairn_path_fn)(void *arg, const char *path);
+typedef int (*cairn_heir_fn)(void *arg, uint64_t ino, const char *path);
 typedef int (*cairn_name_fn)(void *arg, const char *name, size_t len);
 typedef int (*cairn_seen_fn)(void *arg, const char *path, const struct cairn_seen *seen);
 
@@ -79,6 +85,12 @@ struct cairn_branch_ops {
 	int (*data_sizes)(struct cairn_reader *reader, uint64_t ino, int64_t first, int64_t last,
 			  cairn_chunk_fn fn, void *arg);
 
+	/* Until release(), all questions see one state: the newest, or one that this reader saw
+	 * before. *ret_turn is the turn of that state. */
+	int (*hold)(struct cairn_reader *reader, uint64_t *ret_turn);
+	void (*release)(struct cairn_reader *reader);
+	int (*heir_scan)(struct cairn_reader *reader, cairn_heir_fn fn, void *arg);
+
 	/* The write side, in a transaction. The first four see what it has changed already. */
 	int (*entry)(struct cairn_store *store, uint64_t parent, const char *name, size_t len,
 		     uint64_t *ret_ino);
@@ -101,6 +113,13 @@ struct cairn_branch_ops {
 	int (*seen_data)(struct cairn_store *store, const char *path,
 			 const struct cairn_seen *seen);
 	int (*seen_delete)(struct cairn_store *store, const char *path);
+	/* Begins the next turn. */
+	int (*turn)(struct cairn_store *store);
+	/* What the base has at this path inherits the number of a row that goes. */
+	int (*heir_put)(struct cairn_store *store, uint64_t ino, const char *path);
+	/* Nobody has any of the numbers in use any more, unless another process holds the mark (see
+	 * CAIRN_MARK_SUFFIX). Outside a transaction. */
+	int (*heirs_forget)(struct cairn_store *store);
 	/* All files go: what is left is a root and the inodes that a mount keeps open. Keys and
 	 * the like stay. */
 	int (*clear)(struct cairn_store *store);

@@ -23,6 +23,7 @@ struct cairn_schema_branch {
 	bool fs_origin;
 	bool origin; /* cairn_origin */
 	bool seen;   /* cairn_seen */
+	bool heir;   /* cairn_heir */
 };
 
 /* What a file turned out to hold. */

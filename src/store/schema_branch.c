@@ -25,6 +25,8 @@
 	"ctime INTEGER NOT NULL, ctime_nsec INTEGER NOT NULL, target TEXT, digest BLOB) "          \
 	"WITHOUT ROWID"
 
+#define CREATE_HEIR "CREATE TABLE cairn_heir (ino INTEGER PRIMARY KEY, base_path TEXT NOT NULL)"
+
 /* '/a/b' lies in '/a', '/a' in '/'. What SQLite says of a blob as text is good enough here: nothing
  * of ours reads the column. */
 #define UP_TO_SLASH "RTRIM(path, REPLACE(path, '/', ''))"
@@ -57,6 +59,10 @@ static const struct branch_table tables[] = {
 	  CREATE_SEEN,
 	  { "path", "mode", "uid", "gid", "rdev", "size", "mtime", "mtime_nsec", "ctime",
 	    "ctime_nsec", "target", "digest" } },
+	{ "cairn_heir",
+	  offsetof(struct cairn_schema_branch, heir),
+	  CREATE_HEIR,
+	  { "ino", "base_path" } },
 };
 
 static bool *flag_of(struct cairn_schema_branch *branch, const struct branch_table *table)
@@ -121,7 +127,7 @@ bool cairn_schema_branch_is_current(const struct cairn_schema *schema)
 
 	return !schema->has_base ||
 	       (branch->whiteout && branch->whiteout_parent && branch->whiteout_filled &&
-		branch->fs_origin && branch->origin && branch->seen);
+		branch->fs_origin && branch->origin && branch->seen && branch->heir);
 }
 
 int cairn_schema_branch_add(struct cairn_sql *sql, const struct cairn_schema *schema)

@@ -21,6 +21,8 @@ enum {
 	READ_SEEN,
 	READ_SEENS,
 	READ_DATA_SIZES,
+	READ_TURN,
+	READ_HEIRS,
 	READ_STATEMENTS,
 };
 
@@ -38,6 +40,9 @@ static const char *const read_texts[READ_STATEMENTS] = {
 	[READ_DATA_SIZES] = "SELECT chunk_index, LENGTH(data) FROM fs_data "
 			    "WHERE ino = ?1 AND chunk_index BETWEEN ?2 AND ?3 "
 			    "ORDER BY chunk_index",
+	[READ_TURN] = "SELECT CAST(value AS INTEGER) FROM fs_overlay_config "
+		      "WHERE key = 'cairn_turn'",
+	[READ_HEIRS] = "SELECT ino, base_path FROM cairn_heir",
 };
 
 enum {
@@ -54,6 +59,8 @@ enum {
 	WRITE_SEEN_PUT,
 	WRITE_SEEN_DATA,
 	WRITE_SEEN_DELETE,
+	WRITE_TURN,
+	WRITE_HEIR_PUT,
 	WRITE_STATEMENTS,
 };
 
@@ -83,6 +90,11 @@ static const char *const write_texts[WRITE_STATEMENTS] = {
 		"UPDATE cairn_seen SET size = ?2, mtime = ?3, mtime_nsec = ?4, ctime = ?5, "
 		"ctime_nsec = ?6, digest = ?7 WHERE path = ?1",
 	[WRITE_SEEN_DELETE] = "DELETE FROM cairn_seen WHERE path = ?1",
+	[WRITE_TURN] = "INSERT INTO fs_overlay_config (key, value) VALUES ('cairn_turn', '1') "
+		       "ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+	[WRITE_HEIR_PUT] = "INSERT INTO cairn_heir (ino, base_path) VALUES (?1, ?2) "
+			   "ON CONFLICT (ino) DO UPDATE SET base_path = "
+			   "excluded.base_path",
 };
 
 static struct sqlite_store *from_base(struct cairn_store *base)
@@ -462,6 +474,66 @@ static int data_sizes(struct cairn_reader *reader, uint64_t ino, int64_t first, 
 	return r;
 }
 
+static int read_turn(struct cairn_reader *reader)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	begin_query(&q, reader, READ_TURN);
+	r = cairn_query_step(&q);
+	if (r < 0)
+		return r;
+	reader->turn = r == 0 ? 0 : (uint64_t)sqlite3_column_int64(q.stmt, 0);
+	reader->turn_known = true;
+	return 0;
+}
+
+/* The turn is read once of each state. */
+static int hold(struct cairn_reader *reader, uint64_t *ret_turn)
+{
+	bool newest = reader->generation == atomic_load(&reader->store->generation);
+	int r = 0;
+
+	if (reader->borrowed || !reader->turn_known || !newest ||
+	    !cairn_sql_in_transaction(&reader->sql))
+		r = read_turn(reader);
+	if (r < 0)
+		return r;
+	reader->held++;
+	*ret_turn = reader->turn;
+	return 0;
+}
+
+static void release(struct cairn_reader *reader)
+{
+	reader->held--;
+}
+
+static int heir_scan(struct cairn_reader *reader, cairn_heir_fn fn, void *arg)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+	int r;
+
+	if (!reader->store->schema.branch.heir)
+		return 0;
+	begin_query(&q, reader, READ_HEIRS);
+	while ((r = cairn_query_step(&q)) > 0) {
+		_cleanup_(cairn_freep) char *path = NULL;
+		int64_t ino = 0;
+
+		r = cairn_row_number(&q, 0, 1, &ino);
+		if (r == 0)
+			r = copy_path(&q, 1, &path);
+		if (r == -EIO)
+			continue;
+		if (r == 0)
+			r = fn(arg, (uint64_t)ino, path);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}
+
 static int branch_entry(struct cairn_store *base, uint64_t parent, const char *name, size_t len,
 			uint64_t *ret_ino)
 {
@@ -696,6 +768,37 @@ static int seen_delete(struct cairn_store *base, const char *path)
 	return run_with_path(base, WRITE_SEEN_DELETE, path);
 }
 
+static int next_turn(struct cairn_store *base)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_TURN);
+	return cairn_query_run(&q);
+}
+
+static int heir_put(struct cairn_store *base, uint64_t ino, const char *path)
+{
+	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_HEIR_PUT);
+	cairn_query_number(&q, ino);
+	cairn_query_name(&q, path, strlen(path));
+	return cairn_query_run(&q);
+}
+
+static int heirs_forget(struct cairn_store *base)
+{
+	struct sqlite_store *store = from_base(base);
+	struct cairn_sql *sql = &store->sql;
+	int64_t found = 0;
+	int r;
+
+	if (cairn_probe_is_marked(store->probe.real_path))
+		return 0;
+	r = cairn_sql_get_int(sql, "SELECT EXISTS (SELECT 1 FROM cairn_heir)", &found);
+	return r < 0 || !found ? r : cairn_sql_exec(sql, "DELETE FROM cairn_heir");
+}
+
 /* Not what was unlinked while in use: a mount frees that itself. Without an origin, the root is as
  * the base has it. */
 #define NOT_IN_USE "NOT IN (SELECT ino FROM cairn_orphan UNION SELECT 1)"
@@ -736,6 +839,9 @@ const struct cairn_branch_ops cairn_sqlite_branch = {
 	.seen_get = seen_get,
 	.seen_scan = seen_scan,
 	.data_sizes = data_sizes,
+	.hold = hold,
+	.release = release,
+	.heir_scan = heir_scan,
 	.entry = branch_entry,
 	.mode = branch_mode,
 	.place = branch_place,
@@ -748,5 +854,8 @@ const struct cairn_branch_ops cairn_sqlite_branch = {
 	.seen_put = seen_put,
 	.seen_data = seen_data,
 	.seen_delete = seen_delete,
+	.turn = next_turn,
+	.heir_put = heir_put,
+	.heirs_forget = heirs_forget,
 	.clear = clear,
 };

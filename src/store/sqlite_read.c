@@ -149,11 +149,13 @@ void cairn_sqlite_query_begin(struct cairn_query *q, struct cairn_reader *reader
 	unsigned long generation = atomic_load(&reader->store->generation);
 	int r = 0;
 
-	if (!reader->borrowed && reader->generation != generation && !is_asking(reader))
+	if (!reader->borrowed && !reader->held && reader->generation != generation &&
+	    !is_asking(reader))
 		cairn_sqlite_reader_rest(reader);
 	if (!reader->borrowed && !cairn_sql_in_transaction(&reader->sql)) {
 		r = run_plain(reader, READ_BEGIN);
 		reader->generation = generation;
+		reader->turn_known = false;
 	}
 	cairn_query_begin(q, sql, statement);
 	if (r < 0)

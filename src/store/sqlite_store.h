@@ -80,7 +80,10 @@ struct cairn_reader {
 	struct sqlite_store *store;
 	bool borrowed;            /* it reads by the write connection */
 	unsigned long generation; /* of the state that its open transaction sees */
-	bool name_logged;         /* a warning about unusable names was written */
+	unsigned int held;        /* see hold() in branch.h */
+	bool turn_known;          /* of that state */
+	uint64_t turn;
+	bool name_logged; /* a warning about unusable names was written */
 };
 
 /* Opens and checks, without giving out a table of functions: what opening a store and reading a

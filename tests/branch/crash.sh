@@ -47,12 +47,15 @@ dies() {
 	[ "$status" = 99 ]
 }
 
-# The base is as before or as after; accepting again ends it, without a second record of the same.
+# The base is as before or as after, and the branch shows the same all the time; accepting again ends
+# it, without a second record of the same.
 accept_dies() {
 	local n=1 old=0 new=0
 
 	ready
 	while dies "$n" accept "$agent"; do
+		tree "$agent" >"$scratch/now"
+		same "$scratch/new" "$scratch/now"
 		tree "$base" >"$scratch/now"
 		if cmp -s "$scratch/now" "$scratch/old"; then
 			old=$((old + 1))

@@ -57,6 +57,11 @@ static void fault_forget(struct cairn_base *base, uint64_t ino)
 	from(base)->real->ops->forget(from(base)->real, ino);
 }
 
+static void fault_renew(struct cairn_base *base)
+{
+	from(base)->real->ops->renew(from(base)->real);
+}
+
 static void fault_close(struct cairn_base *base)
 {
 	from(base)->real->ops->close(from(base)->real);
@@ -77,6 +82,7 @@ static const struct cairn_base_ops fault_ops = {
 	.place = fault_place,
 	.resolve = fault_resolve,
 	.forget = fault_forget,
+	.renew = fault_renew,
 	.poll = fault_poll,
 	.close = fault_close,
 };

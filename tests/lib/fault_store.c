@@ -224,6 +224,8 @@ BRANCH_READ(data_sizes,
 	    (struct cairn_reader * reader, uint64_t ino, int64_t first, int64_t last,
 	     cairn_chunk_fn fn, void *arg),
 	    ino, first, last, fn, arg)
+BRANCH_READ(hold, (struct cairn_reader * reader, uint64_t *ret), ret)
+BRANCH_READ(heir_scan, (struct cairn_reader * reader, cairn_heir_fn fn, void *arg), fn, arg)
 BRANCH_WRITE(base_path, (struct cairn_store * base, char **ret), ret)
 BRANCH_WRITE(entry,
 	     (struct cairn_store * base, uint64_t parent, const char *name, size_t len,
@@ -248,13 +250,25 @@ BRANCH_WRITE(seen_data,
 	     seen)
 BRANCH_WRITE(seen_delete, (struct cairn_store * base, const char *path), path)
 
-static int fault_clear(struct cairn_store *base)
-{
-	struct fault_store *f = from_base(base);
-	int r = fault_store_enter(f, FAULT_BRANCH_WRITE);
+BRANCH_WRITE(heir_put, (struct cairn_store * base, uint64_t ino, const char *path), ino, path)
 
-	return r < 0 ? r : f->real->branch->clear(f->real);
+static void release(struct cairn_reader *reader)
+{
+	reader->fault->real->branch->release(reader->real);
 }
+
+#define BRANCH_WRITE_ALL(name)                                                                     \
+	static int fault_##name(struct cairn_store *base)                                          \
+	{                                                                                          \
+		struct fault_store *f = from_base(base);                                           \
+		int r = fault_store_enter(f, FAULT_BRANCH_WRITE);                                  \
+                                                                                                   \
+		return r < 0 ? r : f->real->branch->name(f->real);                                 \
+	}
+
+BRANCH_WRITE_ALL(turn)
+BRANCH_WRITE_ALL(heirs_forget)
+BRANCH_WRITE_ALL(clear)
 
 static const struct cairn_branch_ops fault_branch = {
 	.base_path = fault_base_path,
@@ -266,6 +280,9 @@ static const struct cairn_branch_ops fault_branch = {
 	.seen_get = fault_seen_get,
 	.seen_scan = fault_seen_scan,
 	.data_sizes = fault_data_sizes,
+	.hold = fault_hold,
+	.release = release,
+	.heir_scan = fault_heir_scan,
 	.entry = fault_entry,
 	.mode = fault_mode,
 	.place = fault_place,
@@ -278,6 +295,9 @@ static const struct cairn_branch_ops fault_branch = {
 	.seen_put = fault_seen_put,
 	.seen_data = fault_seen_data,
 	.seen_delete = fault_seen_delete,
+	.turn = fault_turn,
+	.heir_put = fault_heir_put,
+	.heirs_forget = fault_heirs_forget,
 	.clear = fault_clear,
 };
 

@@ -78,9 +78,9 @@ Test(store_branch, init_names_the_base_and_makes_the_tables)
 	cr_assert_eq(BRANCH->base_path(sx.store, &path), 0);
 	cr_expect_str_eq(path, "/srv/base");
 	cr_expect_eq(sx_number("SELECT COUNT(*) FROM sqlite_schema WHERE name IN ('fs_whiteout', "
-			       "'fs_origin', 'cairn_origin', 'cairn_seen', "
+			       "'fs_origin', 'cairn_origin', 'cairn_seen', 'cairn_heir', "
 			       "'idx_fs_whiteout_parent')"),
-		     5);
+		     6);
 }
 
 Test(store_branch, workspace_without_a_base_has_none_of_it)
@@ -91,7 +91,8 @@ Test(store_branch, workspace_without_a_base_has_none_of_it)
 	sx_open(false);
 	cr_expect_null(sx.store->branch);
 	cr_expect_eq(sx_number("SELECT COUNT(*) FROM sqlite_schema WHERE name LIKE '%origin' "
-			       "OR name LIKE '%whiteout%' OR name = 'cairn_seen'"),
+			       "OR name LIKE '%whiteout%' OR name = 'cairn_seen' OR "
+			       "name = 'cairn_heir'"),
 		     0);
 }
 
