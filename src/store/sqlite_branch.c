@@ -4,128 +4,88 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "store/sqlite_branch.h"
 #include "store/sqlite_row.h"
-#include "store/sqlite_store.h"
 #include "util/clock.h"
 #include "util/utf8.h"
 
 #define SEEN_COLUMNS                                                                               \
 	"mode, uid, gid, rdev, size, mtime, mtime_nsec, ctime, ctime_nsec, target, digest"
 
-enum {
-	READ_ORIGIN,
-	READ_ORIGINS,
-	READ_WHITEOUT,
-	READ_WHITEOUTS,
-	READ_WHITEOUTS_FROM,
-	READ_SEEN,
-	READ_SEENS,
-	READ_DATA_SIZES,
-	READ_TURN,
-	READ_HEIRS,
-	READ_STATEMENTS,
-};
-
-static const char *const read_texts[READ_STATEMENTS] = {
-	[READ_ORIGIN] = "SELECT delta_ino, base_ino, base_path, data_end FROM cairn_origin "
-			"WHERE delta_ino = ?1",
-	[READ_ORIGINS] = "SELECT delta_ino, base_ino, base_path, data_end FROM cairn_origin",
-	[READ_WHITEOUT] = "SELECT 1 FROM fs_whiteout WHERE path = ?1",
-	[READ_WHITEOUTS] = "SELECT path FROM fs_whiteout ORDER BY path",
+static const char *const read_texts[CAIRN_BRANCH_READ_STATEMENTS] = {
+	[CAIRN_BRANCH_READ_ORIGIN] =
+		"SELECT delta_ino, base_ino, base_path, data_end FROM cairn_origin "
+		"WHERE delta_ino = ?1",
+	[CAIRN_BRANCH_READ_ORIGINS] =
+		"SELECT delta_ino, base_ino, base_path, data_end FROM cairn_origin",
+	[CAIRN_BRANCH_READ_WHITEOUT] = "SELECT 1 FROM fs_whiteout WHERE path = ?1",
+	[CAIRN_BRANCH_READ_WHITEOUTS] = "SELECT path FROM fs_whiteout ORDER BY path",
 	/* Text with text, blobs with blobs: SQLite sorts all blobs behind all text. */
-	[READ_WHITEOUTS_FROM] =
+	[CAIRN_BRANCH_READ_WHITEOUTS_FROM] =
 		"SELECT path FROM fs_whiteout WHERE path >= ?1 AND path < ?2 ORDER BY path",
-	[READ_SEEN] = "SELECT " SEEN_COLUMNS " FROM cairn_seen WHERE path = ?1",
-	[READ_SEENS] = "SELECT " SEEN_COLUMNS ", path FROM cairn_seen ORDER BY path",
-	[READ_DATA_SIZES] = "SELECT chunk_index, LENGTH(data) FROM fs_data "
-			    "WHERE ino = ?1 AND chunk_index BETWEEN ?2 AND ?3 "
-			    "ORDER BY chunk_index",
-	[READ_TURN] = "SELECT CAST(value AS INTEGER) FROM fs_overlay_config "
-		      "WHERE key = 'cairn_turn'",
-	[READ_HEIRS] = "SELECT ino, base_path FROM cairn_heir",
+	[CAIRN_BRANCH_READ_SEEN] = "SELECT " SEEN_COLUMNS " FROM cairn_seen WHERE path = ?1",
+	[CAIRN_BRANCH_READ_SEENS] = "SELECT " SEEN_COLUMNS ", path FROM cairn_seen ORDER BY path",
+	[CAIRN_BRANCH_READ_DATA_SIZES] = "SELECT chunk_index, LENGTH(data) FROM fs_data "
+					 "WHERE ino = ?1 AND chunk_index BETWEEN ?2 AND ?3 "
+					 "ORDER BY chunk_index",
+	[CAIRN_BRANCH_READ_TURN] = "SELECT CAST(value AS INTEGER) FROM fs_overlay_config "
+				   "WHERE key = 'cairn_turn'",
+	[CAIRN_BRANCH_READ_HEIRS] = "SELECT ino, base_path FROM cairn_heir",
 };
 
-enum {
-	WRITE_ENTRY,
-	WRITE_MODE,
-	WRITE_PLACE,
-	WRITE_HIDDEN,
-	WRITE_ORIGIN_PUT,
-	WRITE_ORIGIN_DELETE,
-	WRITE_FS_ORIGIN_PUT,
-	WRITE_FS_ORIGIN_DELETE,
-	WRITE_WHITEOUT_PUT,
-	WRITE_WHITEOUT_DELETE,
-	WRITE_SEEN_PUT,
-	WRITE_SEEN_DATA,
-	WRITE_SEEN_DELETE,
-	WRITE_TURN,
-	WRITE_HEIR_PUT,
-	WRITE_STATEMENTS,
-};
-
-static const char *const write_texts[WRITE_STATEMENTS] = {
-	[WRITE_ENTRY] = "SELECT ino FROM fs_dentry WHERE parent_ino = ?1 AND name = ?2",
-	[WRITE_MODE] = "SELECT mode FROM fs_inode WHERE ino = ?1",
-	[WRITE_PLACE] = "SELECT parent_ino, name FROM fs_dentry "
-			"WHERE ino = ?1 AND length(name) > 0 LIMIT 1",
-	[WRITE_HIDDEN] = "SELECT 1 FROM fs_whiteout WHERE path = ?1",
-	[WRITE_ORIGIN_PUT] = "INSERT INTO cairn_origin (delta_ino, base_ino, base_path, data_end) "
-			     "VALUES (?1, ?2, ?3, ?4) ON CONFLICT (delta_ino) DO UPDATE SET "
-			     "base_ino = excluded.base_ino, base_path = excluded.base_path, "
-			     "data_end = excluded.data_end",
-	[WRITE_ORIGIN_DELETE] = "DELETE FROM cairn_origin WHERE delta_ino = ?1",
-	[WRITE_FS_ORIGIN_PUT] = "INSERT INTO fs_origin (delta_ino, base_ino) VALUES (?1, ?2) "
-				"ON CONFLICT (delta_ino) DO UPDATE SET base_ino = "
-				"excluded.base_ino",
-	[WRITE_FS_ORIGIN_DELETE] = "DELETE FROM fs_origin WHERE delta_ino = ?1",
-	[WRITE_WHITEOUT_PUT] = "INSERT INTO fs_whiteout (path, parent_path, created_at) "
-			       "VALUES (?1, ?2, ?3) ON CONFLICT (path) DO UPDATE SET "
-			       "parent_path = excluded.parent_path, "
-			       "created_at = excluded.created_at",
-	[WRITE_WHITEOUT_DELETE] = "DELETE FROM fs_whiteout WHERE path = ?1",
-	[WRITE_SEEN_PUT] = "INSERT INTO cairn_seen (path, " SEEN_COLUMNS ") VALUES (?1, ?2, ?3, "
-			   "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (path) DO NOTHING",
-	[WRITE_SEEN_DATA] =
+static const char *const write_texts[CAIRN_BRANCH_WRITE_STATEMENTS] = {
+	[CAIRN_BRANCH_WRITE_ENTRY] =
+		"SELECT ino FROM fs_dentry WHERE parent_ino = ?1 AND name = ?2",
+	[CAIRN_BRANCH_WRITE_MODE] = "SELECT mode FROM fs_inode WHERE ino = ?1",
+	[CAIRN_BRANCH_WRITE_PLACE] = "SELECT parent_ino, name FROM fs_dentry "
+				     "WHERE ino = ?1 AND length(name) > 0 LIMIT 1",
+	[CAIRN_BRANCH_WRITE_HIDDEN] = "SELECT 1 FROM fs_whiteout WHERE path = ?1",
+	[CAIRN_BRANCH_WRITE_ORIGIN_PUT] =
+		"INSERT INTO cairn_origin (delta_ino, base_ino, base_path, data_end) "
+		"VALUES (?1, ?2, ?3, ?4) ON CONFLICT (delta_ino) DO UPDATE SET "
+		"base_ino = excluded.base_ino, base_path = excluded.base_path, "
+		"data_end = excluded.data_end",
+	[CAIRN_BRANCH_WRITE_ORIGIN_DELETE] = "DELETE FROM cairn_origin WHERE delta_ino = ?1",
+	[CAIRN_BRANCH_WRITE_FS_ORIGIN_PUT] =
+		"INSERT INTO fs_origin (delta_ino, base_ino) VALUES (?1, ?2) "
+		"ON CONFLICT (delta_ino) DO UPDATE SET base_ino = "
+		"excluded.base_ino",
+	[CAIRN_BRANCH_WRITE_FS_ORIGIN_DELETE] = "DELETE FROM fs_origin WHERE delta_ino = ?1",
+	[CAIRN_BRANCH_WRITE_WHITEOUT_PUT] =
+		"INSERT INTO fs_whiteout (path, parent_path, created_at) "
+		"VALUES (?1, ?2, ?3) ON CONFLICT (path) DO UPDATE SET "
+		"parent_path = excluded.parent_path, "
+		"created_at = excluded.created_at",
+	[CAIRN_BRANCH_WRITE_WHITEOUT_DELETE] = "DELETE FROM fs_whiteout WHERE path = ?1",
+	[CAIRN_BRANCH_WRITE_SEEN_PUT] =
+		"INSERT INTO cairn_seen (path, " SEEN_COLUMNS ") VALUES (?1, ?2, ?3, "
+		"?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (path) DO NOTHING",
+	[CAIRN_BRANCH_WRITE_SEEN_DATA] =
 		"UPDATE cairn_seen SET size = ?2, mtime = ?3, mtime_nsec = ?4, ctime = ?5, "
 		"ctime_nsec = ?6, digest = ?7 WHERE path = ?1",
-	[WRITE_SEEN_DELETE] = "DELETE FROM cairn_seen WHERE path = ?1",
-	[WRITE_TURN] = "INSERT INTO fs_overlay_config (key, value) VALUES ('cairn_turn', '1') "
-		       "ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
-	[WRITE_HEIR_PUT] = "INSERT INTO cairn_heir (ino, base_path) VALUES (?1, ?2) "
-			   "ON CONFLICT (ino) DO UPDATE SET base_path = "
-			   "excluded.base_path",
+	[CAIRN_BRANCH_WRITE_SEEN_DELETE] = "DELETE FROM cairn_seen WHERE path = ?1",
+	[CAIRN_BRANCH_WRITE_TURN] =
+		"INSERT INTO fs_overlay_config (key, value) VALUES ('cairn_turn', '1') "
+		"ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+	[CAIRN_BRANCH_WRITE_HEIR_PUT] = "INSERT INTO cairn_heir (ino, base_path) VALUES (?1, ?2) "
+					"ON CONFLICT (ino) DO UPDATE SET base_path = "
+					"excluded.base_path",
 };
-
-static struct sqlite_store *from_base(struct cairn_store *base)
-{
-	return CONTAINER_OF(base, struct sqlite_store, base);
-}
 
 int cairn_sqlite_branch_read(struct cairn_reader *reader)
 {
 	if (!reader->store->schema.has_base)
 		return 0;
-	return cairn_sql_share(&reader->branch, &reader->sql, read_texts, READ_STATEMENTS);
+	return cairn_sql_share(&reader->branch, &reader->sql, read_texts,
+			       CAIRN_BRANCH_READ_STATEMENTS);
 }
 
 int cairn_sqlite_branch_write(struct sqlite_store *store)
 {
 	if (!store->schema.has_base)
 		return 0;
-	return cairn_sql_share(&store->branch, &store->sql, write_texts, WRITE_STATEMENTS);
-}
-
-static void begin_query(struct cairn_query *q, struct cairn_reader *reader, unsigned int statement)
-{
-	cairn_sqlite_query_begin(q, reader, &reader->branch, statement);
-}
-
-static int step_one(struct cairn_query *q)
-{
-	int r = cairn_query_step(q);
-
-	return r == 0 ? -ENOENT : MIN(r, 0);
+	return cairn_sql_share(&store->branch, &store->sql, write_texts,
+			       CAIRN_BRANCH_WRITE_STATEMENTS);
 }
 
 /* A path of the base: 1 for one that a lookup can find by its bytes and storage type, and that
@@ -150,8 +110,7 @@ static int row_path(struct cairn_query *q, int column, const char **ret, size_t 
 	return 1;
 }
 
-/* The same as a new string; "" is one, for an origin. -EIO for what is no path. */
-static int copy_path(struct cairn_query *q, int column, char **ret)
+int cairn_branch_copy_path(struct cairn_query *q, int column, char **ret)
 {
 	const char *path;
 	size_t len;
@@ -178,7 +137,7 @@ static int row_origin(struct cairn_query *q, struct cairn_origin *ret)
 	if (r == 0)
 		r = cairn_row_number(q, 3, CAIRN_DATA_OF_BASE, &data_end);
 	if (r == 0)
-		r = copy_path(q, 2, &path);
+		r = cairn_branch_copy_path(q, 2, &path);
 	if (r < 0)
 		return r;
 	*ret = (struct cairn_origin){
@@ -197,9 +156,9 @@ static int origin_get(struct cairn_reader *reader, uint64_t delta_ino, struct ca
 
 	if (!reader->store->schema.branch.origin)
 		return -ENOENT;
-	begin_query(&q, reader, READ_ORIGIN);
+	cairn_branch_begin_query(&q, reader, CAIRN_BRANCH_READ_ORIGIN);
 	cairn_query_number(&q, delta_ino);
-	r = step_one(&q);
+	r = cairn_branch_step_one(&q);
 	return r < 0 ? r : row_origin(&q, ret);
 }
 
@@ -211,7 +170,7 @@ static int origin_scan(struct cairn_reader *reader, cairn_origin_fn fn, void *ar
 
 	if (!reader->store->schema.branch.origin)
 		return 0;
-	begin_query(&q, reader, READ_ORIGINS);
+	cairn_branch_begin_query(&q, reader, CAIRN_BRANCH_READ_ORIGINS);
 	while ((r = cairn_query_step(&q)) > 0) {
 		struct cairn_origin origin;
 
@@ -234,9 +193,9 @@ static int whiteout_get(struct cairn_reader *reader, const char *path)
 
 	if (!reader->store->schema.branch.whiteout)
 		return -ENOENT;
-	begin_query(&q, reader, READ_WHITEOUT);
+	cairn_branch_begin_query(&q, reader, CAIRN_BRANCH_READ_WHITEOUT);
 	cairn_query_name(&q, path, strlen(path));
-	return step_one(&q);
+	return cairn_branch_step_one(&q);
 }
 
 /* A walk over the whiteouts of one directory. What lies in directories below it stands in between,
@@ -278,7 +237,7 @@ static int walk_from(const struct walk *walk, const char *from, const char *unti
 	int r;
 
 	*ret_next = NULL;
-	begin_query(&q, walk->reader, READ_WHITEOUTS_FROM);
+	cairn_branch_begin_query(&q, walk->reader, CAIRN_BRANCH_READ_WHITEOUTS_FROM);
 	bind_bound(&q, walk, from);
 	bind_bound(&q, walk, until);
 	while ((r = cairn_query_step(&q)) > 0) {
@@ -349,102 +308,16 @@ static int whiteout_scan(struct cairn_reader *reader, cairn_path_fn fn, void *ar
 
 	if (!reader->store->schema.branch.whiteout)
 		return 0;
-	begin_query(&q, reader, READ_WHITEOUTS);
+	cairn_branch_begin_query(&q, reader, CAIRN_BRANCH_READ_WHITEOUTS);
 	while ((r = cairn_query_step(&q)) > 0) {
 		_cleanup_(cairn_freep) char *path = NULL;
 
-		r = copy_path(&q, 0, &path);
+		r = cairn_branch_copy_path(&q, 0, &path);
 		if (r == -EIO || (r == 0 && path[0] == '\0'))
 			continue;
 		if (r < 0)
 			return r;
 		r = fn(arg, path);
-		if (r != 0)
-			return r;
-	}
-	return r;
-}
-
-static struct timespec row_time(struct cairn_query *q, int column)
-{
-	int64_t nsec = sqlite3_column_int64(q->stmt, column + 1);
-
-	return (struct timespec){
-		.tv_sec = sqlite3_column_int64(q->stmt, column),
-		.tv_nsec = nsec >= 0 && nsec < 1000000000 ? (long)nsec : 0,
-	};
-}
-
-static void row_digest(struct cairn_query *q, int column, struct cairn_seen *ret)
-{
-	const void *digest = sqlite3_column_blob(q->stmt, column);
-
-	if (!digest || sqlite3_column_type(q->stmt, column) != SQLITE_BLOB ||
-	    sqlite3_column_bytes(q->stmt, column) != sizeof(ret->digest))
-		return;
-	memcpy(ret->digest, digest, sizeof(ret->digest));
-	ret->has_digest = true;
-}
-
-/* The target in `ret` is a new string. Numbers are compared with those of the base and nothing
- * else, so that nonsense does no harm: it is not what the base has. */
-static int row_seen(struct cairn_query *q, struct cairn_seen *ret)
-{
-	const char *target = (const char *)sqlite3_column_text(q->stmt, 9);
-	struct cairn_seen seen = {
-		.mode = (uint32_t)sqlite3_column_int64(q->stmt, 0),
-		.uid = (uint32_t)sqlite3_column_int64(q->stmt, 1),
-		.gid = (uint32_t)sqlite3_column_int64(q->stmt, 2),
-		.rdev = (uint64_t)sqlite3_column_int64(q->stmt, 3),
-		.size = sqlite3_column_int64(q->stmt, 4),
-		.mtime = row_time(q, 5),
-		.ctime = row_time(q, 7),
-	};
-
-	row_digest(q, 10, &seen);
-	if (target) {
-		seen.target = strdup(target);
-		if (!seen.target)
-			return -ENOMEM;
-	}
-	*ret = seen;
-	return 0;
-}
-
-static int seen_get(struct cairn_reader *reader, const char *path, struct cairn_seen *ret)
-{
-	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
-	int r;
-
-	if (!reader->store->schema.branch.seen)
-		return -ENOENT;
-	begin_query(&q, reader, READ_SEEN);
-	cairn_query_name(&q, path, strlen(path));
-	r = step_one(&q);
-	return r < 0 ? r : row_seen(&q, ret);
-}
-
-static int seen_scan(struct cairn_reader *reader, cairn_seen_fn fn, void *arg)
-{
-	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
-	int r;
-
-	if (!reader->store->schema.branch.seen)
-		return 0;
-	begin_query(&q, reader, READ_SEENS);
-	while ((r = cairn_query_step(&q)) > 0) {
-		_cleanup_(cairn_freep) char *path = NULL;
-		struct cairn_seen seen;
-
-		r = copy_path(&q, 11, &path);
-		if (r == -EIO || (r == 0 && path[0] == '\0'))
-			continue;
-		if (r == 0)
-			r = row_seen(&q, &seen);
-		if (r < 0)
-			return r;
-		r = fn(arg, path, &seen);
-		free((char *)seen.target);
 		if (r != 0)
 			return r;
 	}
@@ -457,7 +330,7 @@ static int data_sizes(struct cairn_reader *reader, uint64_t ino, int64_t first, 
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	int r;
 
-	begin_query(&q, reader, READ_DATA_SIZES);
+	cairn_branch_begin_query(&q, reader, CAIRN_BRANCH_READ_DATA_SIZES);
 	cairn_query_number(&q, ino);
 	cairn_query_int(&q, first);
 	cairn_query_int(&q, last);
@@ -479,7 +352,7 @@ static int read_turn(struct cairn_reader *reader)
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	int r;
 
-	begin_query(&q, reader, READ_TURN);
+	cairn_branch_begin_query(&q, reader, CAIRN_BRANCH_READ_TURN);
 	r = cairn_query_step(&q);
 	if (r < 0)
 		return r;
@@ -516,14 +389,14 @@ static int heir_scan(struct cairn_reader *reader, cairn_heir_fn fn, void *arg)
 
 	if (!reader->store->schema.branch.heir)
 		return 0;
-	begin_query(&q, reader, READ_HEIRS);
+	cairn_branch_begin_query(&q, reader, CAIRN_BRANCH_READ_HEIRS);
 	while ((r = cairn_query_step(&q)) > 0) {
 		_cleanup_(cairn_freep) char *path = NULL;
 		int64_t ino = 0;
 
 		r = cairn_row_number(&q, 0, 1, &ino);
 		if (r == 0)
-			r = copy_path(&q, 1, &path);
+			r = cairn_branch_copy_path(&q, 1, &path);
 		if (r == -EIO)
 			continue;
 		if (r == 0)
@@ -541,10 +414,10 @@ static int branch_entry(struct cairn_store *base, uint64_t parent, const char *n
 	int64_t ino = 0;
 	int r;
 
-	cairn_query_begin(&q, &from_base(base)->branch, WRITE_ENTRY);
+	cairn_query_begin(&q, &cairn_branch_from_base(base)->branch, CAIRN_BRANCH_WRITE_ENTRY);
 	cairn_query_number(&q, parent);
 	cairn_query_name(&q, name, len);
-	r = step_one(&q);
+	r = cairn_branch_step_one(&q);
 	if (r == 0)
 		r = cairn_row_number(&q, 0, 1, &ino);
 	if (r == 0)
@@ -558,9 +431,9 @@ static int branch_mode(struct cairn_store *base, uint64_t ino, uint32_t *ret)
 	int64_t mode = 0;
 	int r;
 
-	cairn_query_begin(&q, &from_base(base)->branch, WRITE_MODE);
+	cairn_query_begin(&q, &cairn_branch_from_base(base)->branch, CAIRN_BRANCH_WRITE_MODE);
 	cairn_query_number(&q, ino);
-	r = step_one(&q);
+	r = cairn_branch_step_one(&q);
 	if (r == 0)
 		r = cairn_row_number(&q, 0, 0, &mode);
 	if (r == 0)
@@ -577,9 +450,9 @@ static int branch_place(struct cairn_store *base, uint64_t ino, uint64_t *ret_pa
 	size_t len;
 	int r;
 
-	cairn_query_begin(&q, &from_base(base)->branch, WRITE_PLACE);
+	cairn_query_begin(&q, &cairn_branch_from_base(base)->branch, CAIRN_BRANCH_WRITE_PLACE);
 	cairn_query_number(&q, ino);
-	r = step_one(&q);
+	r = cairn_branch_step_one(&q);
 	if (r == 0)
 		r = cairn_row_number(&q, 0, 1, &parent);
 	if (r < 0)
@@ -597,9 +470,9 @@ static int branch_hidden(struct cairn_store *base, const char *path)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 
-	cairn_query_begin(&q, &from_base(base)->branch, WRITE_HIDDEN);
+	cairn_query_begin(&q, &cairn_branch_from_base(base)->branch, CAIRN_BRANCH_WRITE_HIDDEN);
 	cairn_query_name(&q, path, strlen(path));
-	return step_one(&q);
+	return cairn_branch_step_one(&q);
 }
 
 static int inode_add(struct cairn_store *base, const struct cairn_attr *attr, uint64_t *ret)
@@ -610,7 +483,7 @@ static int inode_add(struct cairn_store *base, const struct cairn_attr *attr, ui
 	unnumbered.ino = 0;
 	r = cairn_sqlite_inode_insert(base, &unnumbered);
 	if (r == 0)
-		*ret = (uint64_t)sqlite3_last_insert_rowid(from_base(base)->sql.db);
+		*ret = (uint64_t)sqlite3_last_insert_rowid(cairn_branch_from_base(base)->sql.db);
 	return r;
 }
 
@@ -618,7 +491,7 @@ static int run_with_ino(struct cairn_store *base, unsigned int statement, uint64
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 
-	cairn_sqlite_change_begin(&q, &from_base(base)->branch, statement);
+	cairn_sqlite_change_begin(&q, &cairn_branch_from_base(base)->branch, statement);
 	cairn_query_number(&q, ino);
 	return cairn_query_run(&q);
 }
@@ -628,8 +501,9 @@ static int put_for_agentfs(struct cairn_store *base, const struct cairn_origin *
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 
 	if (!origin->base_ino)
-		return run_with_ino(base, WRITE_FS_ORIGIN_DELETE, origin->delta_ino);
-	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_FS_ORIGIN_PUT);
+		return run_with_ino(base, CAIRN_BRANCH_WRITE_FS_ORIGIN_DELETE, origin->delta_ino);
+	cairn_sqlite_change_begin(&q, &cairn_branch_from_base(base)->branch,
+				  CAIRN_BRANCH_WRITE_FS_ORIGIN_PUT);
 	cairn_query_number(&q, origin->delta_ino);
 	cairn_query_number(&q, origin->base_ino);
 	return cairn_query_run(&q);
@@ -640,12 +514,13 @@ static int origin_put(struct cairn_store *base, const struct cairn_origin *origi
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	int r;
 
-	r = cairn_sqlite_note_origin(from_base(base), origin->delta_ino);
+	r = cairn_sqlite_note_origin(cairn_branch_from_base(base), origin->delta_ino);
 	if (r < 0)
 		return r;
 	if (strlen(origin->path) >= CAIRN_BASE_PATH_MAX)
 		return -ENAMETOOLONG;
-	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_ORIGIN_PUT);
+	cairn_sqlite_change_begin(&q, &cairn_branch_from_base(base)->branch,
+				  CAIRN_BRANCH_WRITE_ORIGIN_PUT);
 	cairn_query_number(&q, origin->delta_ino);
 	cairn_query_number(&q, origin->base_ino);
 	cairn_query_name(&q, origin->path, strlen(origin->path));
@@ -658,18 +533,18 @@ static int origin_delete(struct cairn_store *base, uint64_t delta_ino)
 {
 	int r;
 
-	r = cairn_sqlite_note_origin(from_base(base), delta_ino);
+	r = cairn_sqlite_note_origin(cairn_branch_from_base(base), delta_ino);
 	if (r < 0)
 		return r;
-	r = run_with_ino(base, WRITE_ORIGIN_DELETE, delta_ino);
-	return r < 0 ? r : run_with_ino(base, WRITE_FS_ORIGIN_DELETE, delta_ino);
+	r = run_with_ino(base, CAIRN_BRANCH_WRITE_ORIGIN_DELETE, delta_ino);
+	return r < 0 ? r : run_with_ino(base, CAIRN_BRANCH_WRITE_FS_ORIGIN_DELETE, delta_ino);
 }
 
-static int run_with_path(struct cairn_store *base, unsigned int statement, const char *path)
+int cairn_branch_run_with_path(struct cairn_store *base, unsigned int statement, const char *path)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 
-	cairn_sqlite_change_begin(&q, &from_base(base)->branch, statement);
+	cairn_sqlite_change_begin(&q, &cairn_branch_from_base(base)->branch, statement);
 	cairn_query_name(&q, path, strlen(path));
 	return cairn_query_run(&q);
 }
@@ -682,10 +557,11 @@ static int whiteout_put(struct cairn_store *base, const char *path)
 
 	if (!slash || !slash[1] || strlen(path) >= CAIRN_BASE_PATH_MAX)
 		return -EINVAL;
-	r = cairn_sqlite_note_whiteout(from_base(base), path);
+	r = cairn_sqlite_note_whiteout(cairn_branch_from_base(base), path);
 	if (r < 0)
 		return r;
-	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_WHITEOUT_PUT);
+	cairn_sqlite_change_begin(&q, &cairn_branch_from_base(base)->branch,
+				  CAIRN_BRANCH_WRITE_WHITEOUT_PUT);
 	cairn_query_name(&q, path, strlen(path));
 	cairn_query_name(&q, path, MAX((size_t)(slash - path), (size_t)1));
 	cairn_query_int(&q, MAX(cairn_now().tv_sec, 0));
@@ -696,83 +572,18 @@ static int whiteout_delete(struct cairn_store *base, const char *path)
 {
 	int r;
 
-	r = cairn_sqlite_note_whiteout(from_base(base), path);
+	r = cairn_sqlite_note_whiteout(cairn_branch_from_base(base), path);
 	if (r < 0)
 		return r;
-	return run_with_path(base, WRITE_WHITEOUT_DELETE, path);
-}
-
-static void bind_time(struct cairn_query *q, const struct timespec *ts)
-{
-	cairn_query_int(q, ts->tv_sec);
-	cairn_query_int(q, ts->tv_nsec);
-}
-
-static void bind_digest(struct cairn_query *q, const struct cairn_seen *seen)
-{
-	if (seen->has_digest)
-		cairn_query_blob(q, seen->digest, sizeof(seen->digest));
-	else
-		cairn_query_null(q);
-}
-
-static int seen_put(struct cairn_store *base, const char *path, const struct cairn_seen *seen)
-{
-	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
-	int r;
-
-	r = cairn_sqlite_note_seen(from_base(base), path);
-	if (r < 0)
-		return r;
-	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_SEEN_PUT);
-	cairn_query_name(&q, path, strlen(path));
-	cairn_query_int(&q, seen->mode);
-	cairn_query_int(&q, seen->uid);
-	cairn_query_int(&q, seen->gid);
-	cairn_query_number(&q, seen->rdev);
-	cairn_query_int(&q, seen->size);
-	bind_time(&q, &seen->mtime);
-	bind_time(&q, &seen->ctime);
-	if (seen->target)
-		cairn_query_text(&q, seen->target, strlen(seen->target));
-	else
-		cairn_query_null(&q);
-	bind_digest(&q, seen);
-	return cairn_query_run(&q);
-}
-
-static int seen_data(struct cairn_store *base, const char *path, const struct cairn_seen *seen)
-{
-	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
-	int r;
-
-	r = cairn_sqlite_note_seen(from_base(base), path);
-	if (r < 0)
-		return r;
-	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_SEEN_DATA);
-	cairn_query_name(&q, path, strlen(path));
-	cairn_query_int(&q, seen->size);
-	bind_time(&q, &seen->mtime);
-	bind_time(&q, &seen->ctime);
-	bind_digest(&q, seen);
-	return cairn_query_run(&q);
-}
-
-static int seen_delete(struct cairn_store *base, const char *path)
-{
-	int r;
-
-	r = cairn_sqlite_note_seen(from_base(base), path);
-	if (r < 0)
-		return r;
-	return run_with_path(base, WRITE_SEEN_DELETE, path);
+	return cairn_branch_run_with_path(base, CAIRN_BRANCH_WRITE_WHITEOUT_DELETE, path);
 }
 
 static int next_turn(struct cairn_store *base)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 
-	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_TURN);
+	cairn_sqlite_change_begin(&q, &cairn_branch_from_base(base)->branch,
+				  CAIRN_BRANCH_WRITE_TURN);
 	return cairn_query_run(&q);
 }
 
@@ -780,7 +591,8 @@ static int heir_put(struct cairn_store *base, uint64_t ino, const char *path)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 
-	cairn_sqlite_change_begin(&q, &from_base(base)->branch, WRITE_HEIR_PUT);
+	cairn_sqlite_change_begin(&q, &cairn_branch_from_base(base)->branch,
+				  CAIRN_BRANCH_WRITE_HEIR_PUT);
 	cairn_query_number(&q, ino);
 	cairn_query_name(&q, path, strlen(path));
 	return cairn_query_run(&q);
@@ -788,7 +600,7 @@ static int heir_put(struct cairn_store *base, uint64_t ino, const char *path)
 
 static int heirs_forget(struct cairn_store *base)
 {
-	struct sqlite_store *store = from_base(base);
+	struct sqlite_store *store = cairn_branch_from_base(base);
 	struct cairn_sql *sql = &store->sql;
 	int64_t found = 0;
 	int r;
@@ -816,7 +628,7 @@ static const char *const clear_texts[] = {
 
 static int clear(struct cairn_store *base)
 {
-	struct cairn_sql *sql = &from_base(base)->sql;
+	struct cairn_sql *sql = &cairn_branch_from_base(base)->sql;
 	int r = cairn_sql_in_transaction(sql) ? 0 : -EIO;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(clear_texts); i++)
@@ -826,7 +638,7 @@ static int clear(struct cairn_store *base)
 
 static int base_path(struct cairn_store *base, char **ret)
 {
-	return cairn_sqlite_base_path(from_base(base), ret);
+	return cairn_sqlite_base_path(cairn_branch_from_base(base), ret);
 }
 
 const struct cairn_branch_ops cairn_sqlite_branch = {
@@ -836,8 +648,8 @@ const struct cairn_branch_ops cairn_sqlite_branch = {
 	.whiteout_get = whiteout_get,
 	.whiteout_list = whiteout_list,
 	.whiteout_scan = whiteout_scan,
-	.seen_get = seen_get,
-	.seen_scan = seen_scan,
+	.seen_get = cairn_branch_seen_get,
+	.seen_scan = cairn_branch_seen_scan,
 	.data_sizes = data_sizes,
 	.hold = hold,
 	.release = release,
@@ -851,9 +663,9 @@ const struct cairn_branch_ops cairn_sqlite_branch = {
 	.origin_delete = origin_delete,
 	.whiteout_put = whiteout_put,
 	.whiteout_delete = whiteout_delete,
-	.seen_put = seen_put,
-	.seen_data = seen_data,
-	.seen_delete = seen_delete,
+	.seen_put = cairn_branch_seen_put,
+	.seen_data = cairn_branch_seen_data,
+	.seen_delete = cairn_branch_seen_delete,
 	.turn = next_turn,
 	.heir_put = heir_put,
 	.heirs_forget = heirs_forget,

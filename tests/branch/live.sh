@@ -137,7 +137,7 @@ in_use() {
 	[ "$(cat "$work/new")" = "$(printf 'first\nsecond')" ]
 	[ "$(cat "$work/keep")" = "$(printf 'changed\nagain')" ]
 	[ "$(wc -l <"$work/log")" = 13 ]
-	[ "$(ls "$work/place" | wc -l)" = 12 ]
+	[ "$(find "$work/place" -type f | wc -l)" = 12 ]
 	cairnfs accept "$agent"
 	cairnfs umount "$work"
 	cairnfs mount "$agent" "$work"
