@@ -89,20 +89,10 @@ static int load_branch(struct writer *w, const struct cairn_change *c, struct si
 	return r < 0 ? r : load(w, &c->now, &c->content, target, ret);
 }
 
-/* A name as git writes it: in quotes where it has bytes that could mislead. On a line with two of
- * them, a space could. */
-static void put_name(FILE *to, const char *prefix, const char *name, bool alone)
+void cairn_patch_quote(FILE *to, const char *prefix, const char *name)
 {
 	static const char letters[] = "abtnvfr";
-	bool plain = alone || !strchr(name, ' ');
 
-	for (const char *c = name; *c; c++)
-		plain &= (unsigned char)*c >= 0x20 && (unsigned char)*c < 0x7f && *c != '"' &&
-			 *c != '\\';
-	if (plain) {
-		fprintf(to, "%s%s", prefix, name);
-		return;
-	}
 	fprintf(to, "\"%s", prefix);
 	for (const char *c = name; *c; c++) {
 		unsigned char b = (unsigned char)*c;
@@ -117,6 +107,21 @@ static void put_name(FILE *to, const char *prefix, const char *name, bool alone)
 			fputc(b, to);
 	}
 	fputc('"', to);
+}
+
+/* A name as git writes it: in quotes where it has bytes that could mislead. On a line with two of
+ * them, a space could. */
+static void put_name(FILE *to, const char *prefix, const char *name, bool alone)
+{
+	bool plain = alone || !strchr(name, ' ');
+
+	for (const char *c = name; *c; c++)
+		plain &= (unsigned char)*c >= 0x20 && (unsigned char)*c < 0x7f && *c != '"' &&
+			 *c != '\\';
+	if (plain)
+		fprintf(to, "%s%s", prefix, name);
+	else
+		cairn_patch_quote(to, prefix, name);
 }
 
 static void put_file_line(FILE *to, const char *mark, const char *prefix, const struct side *side)

@@ -3,6 +3,8 @@
  * times, attributes and devices are not to be had in a patch. */
 #pragma once
 
+#include <stdio.h>
+
 #include "branch/change.h"
 
 struct cairn_patch_file {
@@ -22,3 +24,6 @@ typedef int (*cairn_patch_fn)(void *arg, const struct cairn_patch_file *file);
 int cairn_patch(struct cairn_branch *branch, const struct cairn_changes *changes,
 		const char *const *paths, size_t path_count, cairn_patch_fn fn, void *arg,
 		size_t *ret_left_out, struct cairn_error *err);
+
+/* A name in double quotes, with the escapes of C, as git reads and writes it. */
+void cairn_patch_quote(FILE *to, const char *prefix, const char *name);

@@ -169,16 +169,6 @@ int cairn_cli_refuse_directory(const char *path, struct cairn_error *err)
 			       path);
 }
 
-void cairn_cli_print_path(FILE *to, const char *text)
-{
-	for (const char *c = text; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			fprintf(to, "\\x%02x", (unsigned char)*c);
-		else
-			fputc(*c, to);
-	}
-}
-
 static void print_names(FILE *to, const struct cairn_change *change)
 {
 	if (change->kind == CAIRN_CHANGE_RENAMED) {

@@ -26,9 +26,6 @@ int cairn_cli_settled(const char *workspace, char **ret, struct cairn_error *err
 /* -EOPNOTSUPP with words for a base that is a directory: there is no record of what it was. */
 int cairn_cli_refuse_directory(const char *path, struct cairn_error *err);
 
-/* Names may hold anything: control characters are printed as \xNN. */
-void cairn_cli_print_path(FILE *to, const char *text);
-
 /* Opens the branch and its base. */
 int cairn_cli_open_branch(const char *workspace, bool read_only, struct cairn_branch *ret,
 			  struct cairn_error *err);

@@ -88,6 +88,19 @@ static void print_person(const struct diff *diff)
 		puts("No changes.");
 }
 
+/* A line is to stay one, and a tab between two names the only one. */
+static void print_name(const char *name)
+{
+	bool plain = true;
+
+	for (const char *c = name; *c; c++)
+		plain &= (unsigned char)*c >= 0x20 && *c != 0x7f && *c != '"' && *c != '\\';
+	if (plain)
+		fputs(name, stdout);
+	else
+		cairn_patch_quote(stdout, "", name);
+}
+
 static void print_status(const struct diff *diff)
 {
 	static const char letters[] = " ADMTR";
@@ -98,9 +111,12 @@ static void print_status(const struct diff *diff)
 		if (!is_shown(diff, c))
 			continue;
 		printf("%c\t", letters[c->kind]);
-		if (c->kind == CAIRN_CHANGE_RENAMED)
-			printf("%s\t", c->from + 1);
-		puts((c->kind == CAIRN_CHANGE_DELETED ? c->from : c->path) + 1);
+		if (c->kind == CAIRN_CHANGE_RENAMED) {
+			print_name(c->from + 1);
+			putchar('\t');
+		}
+		print_name((c->kind == CAIRN_CHANGE_DELETED ? c->from : c->path) + 1);
+		putchar('\n');
 	}
 }
 
@@ -166,10 +182,13 @@ static int print_stat(void *arg, const struct cairn_patch_file *file)
 {
 	struct diff *diff = arg;
 
-	if (file->renamed)
-		printf(" %s => %s |", file->from, file->to);
-	else
-		printf(" %s |", file->to ? file->to : file->from);
+	putchar(' ');
+	if (file->renamed) {
+		print_name(file->from);
+		fputs(" => ", stdout);
+	}
+	print_name(file->to ? file->to : file->from);
+	fputs(" |", stdout);
 	if (file->binary) {
 		printf(" Bin %" PRId64 " -> %" PRId64 " bytes\n", file->old_size, file->new_size);
 	} else {
@@ -195,8 +214,9 @@ static int print_files(struct diff *diff, cairn_patch_fn fn, struct cairn_error 
 		return cairn_cli_fail_with(r, err);
 	if (left_out)
 		fprintf(stderr,
-			"cairnfs: %zu changes are not in this: permissions, owners, attributes, "
-			"devices and files over 1 GiB; see cairnfs diff without an option\n",
+			"cairnfs: changes that are not in this: %zu (permissions, owners, "
+			"attributes, devices, files over 1 GiB); see cairnfs diff without an "
+			"option\n",
 			left_out);
 	return 0;
 }
