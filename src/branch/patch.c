@@ -12,6 +12,7 @@
 
 /* Larger ones than this are left out: both sides have to be in memory. */
 #define SIZE_MAX_BYTES (INT64_C(1) << 30)
+#define READ_SIZE      ((size_t)4 << 20)
 
 /* One side of a file. */
 struct side {
@@ -23,6 +24,7 @@ struct side {
 
 struct writer {
 	struct cairn_branch *branch;
+	bool texts;
 	cairn_patch_fn fn;
 	void *arg;
 	size_t left_out;
@@ -45,6 +47,8 @@ static int failed(struct writer *w, int r, const char *path)
 static int load(struct writer *w, const struct cairn_attr *attr,
 		const struct cairn_content *content, char *target, struct side *ret)
 {
+	int r = 0;
+
 	if (S_ISLNK(attr->mode)) {
 		ret->data = target;
 		ret->len = strlen(target);
@@ -56,7 +60,11 @@ static int load(struct writer *w, const struct cairn_attr *attr,
 	ret->data = malloc(ret->len + 1);
 	if (!ret->data)
 		return -ENOMEM;
-	return ret->len ? cairn_content_read(w->branch, content, 0, ret->data, ret->len) : 0;
+	/* In steps, so that others hear of it. */
+	for (size_t at = 0; r == 0 && at < ret->len; at += READ_SIZE)
+		r = cairn_content_read(w->branch, content, (int64_t)at, (char *)ret->data + at,
+				       MIN(READ_SIZE, ret->len - at));
+	return r;
 }
 
 static int load_base(struct writer *w, const char *path, const struct cairn_attr *attr,
@@ -241,6 +249,22 @@ static int write_text(FILE *to, const struct side *old, const struct side *new,
 	return ferror(to) ? -ENOMEM : r;
 }
 
+static int count_lines(const struct side *old, const struct side *new,
+		       struct cairn_patch_file *file)
+{
+	git_patch *patch = NULL;
+	int r = 0;
+
+	if (git_patch_from_buffers(&patch, old->mode ? old->data : NULL, old->len, "f",
+				   new->mode ? new->data : NULL, new->len, "f", NULL) < 0)
+		return -ENOMEM;
+	file->binary = git_patch_get_delta(patch)->flags & GIT_DIFF_FLAG_BINARY;
+	if (git_patch_line_stats(NULL, &file->added, &file->removed, patch) < 0)
+		r = -ENOMEM;
+	git_patch_free(patch);
+	return r;
+}
+
 static int write_file(struct writer *w, const struct side *old, const struct side *new)
 {
 	_cleanup_(cairn_freep) char *text = NULL;
@@ -255,6 +279,10 @@ static int write_file(struct writer *w, const struct side *old, const struct sid
 	int r;
 
 	file.renamed = file.from && file.to && strcmp(file.from, file.to) != 0;
+	if (!w->texts) {
+		r = count_lines(old, new, &file);
+		return r < 0 ? r : w->fn(w->arg, &file);
+	}
 	to = open_memstream(&text, &len);
 	if (!to)
 		return -ENOMEM;
@@ -347,14 +375,14 @@ static int write_rest(struct writer *w, const struct cairn_patch_path *p)
 }
 
 int cairn_patch(struct cairn_branch *branch, const struct cairn_changes *changes,
-		const char *const *paths, size_t path_count, cairn_patch_fn fn, void *arg,
-		size_t *ret_left_out, struct cairn_error *err)
+		const char *const *paths, size_t path_count, bool texts, cairn_patch_fn fn,
+		void *arg, size_t *ret_left_out, struct cairn_error *err)
 {
 	static int (*const rounds[])(struct writer * w, const struct cairn_patch_path *p) = {
 		write_deleted, write_renamed, write_rest
 	};
 	_cleanup_(cairn_patch_paths_free) struct cairn_patch_paths files = { 0 };
-	struct writer w = { .branch = branch, .fn = fn, .arg = arg, .err = err };
+	struct writer w = { .branch = branch, .texts = texts, .fn = fn, .arg = arg, .err = err };
 	int r;
 
 	r = cairn_patch_paths_find(branch, changes, paths, path_count, &files, err);

@@ -7,6 +7,7 @@
 
 #include "mount/json.h"
 #include "mount/live.h"
+#include "mount/number.h"
 #include "mount/resolve.h"
 
 /* "a/b/", "./a//b" and "/a/b" are one. NULL: it leads out of the workspace, or no memory. */
@@ -120,6 +121,32 @@ int cairn_cli_open_branch(const char *workspace, bool read_only, struct cairn_br
 	}
 	*ret = branch;
 	return 0;
+}
+
+static void show_bytes(void *arg, size_t bytes)
+{
+	struct cairn_branch_progress *progress = arg;
+	char size[CAIRN_SIZE_TEXT_MAX];
+
+	progress->bytes += bytes;
+	if (!cairn_progress_is_due(&progress->progress))
+		return;
+	cairn_size_format(progress->bytes, size);
+	cairn_progress_show(&progress->progress, "%s: %s", progress->progress.what, size);
+}
+
+void cairn_branch_progress_begin(struct cairn_branch_progress *ret, struct cairn_branch *branch,
+				 const char *what)
+{
+	ret->bytes = 0;
+	cairn_progress_begin_unheld(&ret->progress, what);
+	branch->progress = show_bytes;
+	branch->progress_arg = ret;
+}
+
+void cairn_branch_progress_end(struct cairn_branch_progress *progress)
+{
+	cairn_progress_end(&progress->progress);
 }
 
 bool cairn_cli_colours(FILE *to)

@@ -5,6 +5,7 @@
 
 #include "branch/change.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 
 /* Arguments: one workspace, then any number of paths. */
 struct cairn_branch_args {
@@ -29,6 +30,15 @@ int cairn_cli_refuse_directory(const char *path, struct cairn_error *err);
 /* Opens the branch and its base. */
 int cairn_cli_open_branch(const char *workspace, bool read_only, struct cairn_branch *ret,
 			  struct cairn_error *err);
+
+/* Progress of what is read of a branch and its base: `what`, and how many bytes of it. */
+struct cairn_branch_progress {
+	struct cairn_progress progress;
+	uint64_t bytes;
+};
+void cairn_branch_progress_begin(struct cairn_branch_progress *ret, struct cairn_branch *branch,
+				 const char *what);
+void cairn_branch_progress_end(struct cairn_branch_progress *progress);
 
 /* Whether to print in colours. */
 bool cairn_cli_colours(FILE *to);
