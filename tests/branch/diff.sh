@@ -196,6 +196,24 @@ odd_names() {
 	not grep -F $'\e' "$scratch/err"
 }
 
+# On a terminal, where it takes a while, a line of progress that goes away; elsewhere, nothing.
+progress() {
+	local agent=$scratch/slow-$1.db slow
+
+	slow="'$CAIRNFS_BIN' diff '$agent' --patch | { sleep 2; cat >/dev/null; }"
+	more_than_a_pipe_holds() {
+		seq 100000 >"$mnt/new-1"
+		seq 100000 >"$mnt/new-2"
+	}
+	cairnfs init "$agent" --base "$base"
+	mounted "$agent" more_than_a_pipe_holds
+	script -qec "$slow" "$scratch/typescript" >/dev/null </dev/null
+	grep -q 'comparing: ' "$scratch/typescript"
+	grep -q $'\r\033\\[K' "$scratch/typescript"
+	bash -c "$slow" 2>"$scratch/err"
+	[ ! -s "$scratch/err" ]
+}
+
 refuses_what_is_no_branch() {
 	cairnfs init "$scratch/plain.db"
 	not cairnfs diff "$scratch/plain.db" 2>"$scratch/err"
@@ -220,6 +238,7 @@ for kind in workspace directory; do
 	check "$kind: what was changed and put back is no change" equal_is_no_change "$kind"
 	check "$kind: modes, owners and attributes" attributes "$kind"
 	check "$kind: odd names" odd_names "$kind"
+	check "$kind: progress on a terminal" progress "$kind"
 done
 check 'a workspace without a base is refused' refuses_what_is_no_branch
 finish
