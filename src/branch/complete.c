@@ -64,7 +64,8 @@ static char *join(const char *dir, const char *name)
 	return asprintf(&path, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, name) < 0 ? NULL : path;
 }
 
-static int add_origin(struct completer *k, const struct cairn_origin *from, bool made)
+static int add_origin(struct completer *k, const struct cairn_origin *from, bool made,
+		      struct origin **ret)
 {
 	size_t len = strlen(from->path);
 	struct origin *origin = calloc(1, sizeof(*origin) + len + 1), *there;
@@ -84,12 +85,15 @@ static int add_origin(struct completer *k, const struct cairn_origin *from, bool
 	HASH_FIND(hh_node, k->by_node, &origin->base_ino, sizeof(origin->base_ino), there);
 	if (!there && origin->base_ino)
 		HASH_ADD(hh_node, k->by_node, base_ino, sizeof(origin->base_ino), origin);
+	*ret = origin;
 	return 0;
 }
 
 static int load_origin(void *arg, const struct cairn_origin *origin)
 {
-	return add_origin(arg, origin, false);
+	struct origin *added;
+
+	return add_origin(arg, origin, false, &added);
 }
 
 static int load_whiteout(void *arg, const char *path)
@@ -383,11 +387,7 @@ static int add_row(struct completer *k, const char *path, const struct cairn_att
 		r = note_seen(k, path, attr, target);
 	if (r == 0)
 		r = k->own->branch->origin_put(k->own, &origin);
-	if (r == 0)
-		r = add_origin(k, &origin, true);
-	if (r == 0)
-		*ret = origin_of(k, origin.delta_ino);
-	return r;
+	return r < 0 ? r : add_origin(k, &origin, true, ret);
 }
 
 /* An entry of the base gets one in a directory of the branch: the row that it has already, under
@@ -498,15 +498,17 @@ static int hide_place(struct completer *k, const struct place *at, const struct 
 static int fill(struct completer *k, const struct place *at, struct entries *own)
 {
 	const struct cairn_origin none = { .delta_ino = at->row, .path = "" };
+	struct origin *origin;
 	int r = 0;
 
 	if (k->depth++ == DEPTH_MAX)
 		return failed(k, -EIO, at->path);
 	if (at->base) {
-		if (!origin_of(k, at->row))
-			r = add_origin(k, &none, true);
+		origin = origin_of(k, at->row);
+		if (!origin)
+			r = add_origin(k, &none, true, &origin);
 		if (r == 0)
-			r = cairn_names_put(&k->moved, at->base, origin_of(k, at->row));
+			r = cairn_names_put(&k->moved, at->base, origin);
 		if (r == 0)
 			r = copy_shown(k, at, own);
 	}

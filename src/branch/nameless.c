@@ -58,8 +58,10 @@ static int make_change(struct cairn_finder *f, const struct nameless *nameless, 
 	c->content.data_end = nameless->origin->data_end;
 	cairn_finder_set_content(c, was->ino);
 	r = cairn_compare(f->branch, c, was, true);
-	if (r < 0)
-		return cairn_finder_failed(f, r, path);
+	if (r < 0) {
+		cairn_finder_failed(f, r, path);
+		return r;
+	}
 	c->kind = c->what ? CAIRN_CHANGE_MODIFIED : CAIRN_CHANGE_NONE;
 	*ret = TAKE_PTR(c);
 	return 0;
