@@ -97,6 +97,12 @@ void cairn_branch_close(struct cairn_branch *branch)
 	*branch = (struct cairn_branch){ 0 };
 }
 
+static void tell(const struct cairn_branch *branch, size_t bytes)
+{
+	if (branch->progress)
+		branch->progress(branch->progress_arg, bytes);
+}
+
 struct fill {
 	int64_t chunk_size;
 	int64_t from, to; /* of the file, in bytes */
@@ -134,6 +140,7 @@ int cairn_content_read(struct cairn_branch *branch, const struct cairn_content *
 		.buf = buf,
 	};
 
+	tell(branch, size);
 	memset(buf, 0, size);
 	if (content->node && offset < limit) {
 		ssize_t n =
@@ -250,6 +257,7 @@ int cairn_branch_base_digest(struct cairn_branch *branch, uint64_t node, int64_t
 			return (int)n;
 		if (n == 0)
 			break;
+		tell(branch, (size_t)n);
 		sha256_update(&sha, (size_t)n, buf);
 	}
 	sha256_digest(&sha, 32, ret);

@@ -19,6 +19,10 @@ struct cairn_branch {
 	struct cairn_base *base;
 	char *path;      /* of the workspace */
 	char *base_path; /* what it names as its base, absolute */
+	/* Told of bytes that were read to compare, copy or hash them, as often as they are; may be
+	 * NULL. Kept by whoever set it. */
+	void (*progress)(void *arg, size_t bytes);
+	void *progress_arg;
 };
 
 /* Opens the workspace at an absolute path, and not its base yet. -EINVAL with words for one that

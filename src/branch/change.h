@@ -36,7 +36,12 @@ struct cairn_change {
 	char *from;        /* in the base, what it is compared with; NULL: with nothing */
 	char *place;   /* in the base, where its entry belongs; NULL: its directory is not there */
 	bool in_place; /* it is the file of the base that stands there, changed */
-	bool replaces; /* what the base has there (`there`) goes away for it */
+	/* The same, and the branch has no entry for it: it was copied up as `from`, another name of
+	 * it in the base, which is hidden by now. */
+	bool nameless;
+	/* What the base has there (`there`) goes away for it; of an added one, it is a directory
+	 * that was moved. */
+	bool replaces;
 	bool has_was;
 	struct cairn_attr now;        /* of a deleted one: nothing */
 	struct cairn_attr was;        /* of `from`; the number is that of the base's node */

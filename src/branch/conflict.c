@@ -135,7 +135,8 @@ static int check(struct checker *k, struct cairn_change *c)
 
 	switch (c->kind) {
 	case CAIRN_CHANGE_ADDED:
-		if (!c->from && c->place && cairn_names_get(&k->changes->seen, c->place, NULL))
+		if (!c->from && !c->replaces && c->place &&
+		    cairn_names_get(&k->changes->seen, c->place, NULL))
 			c->why = "deleted in the base since";
 		break;
 	case CAIRN_CHANGE_DELETED:

@@ -136,7 +136,8 @@ static int note_gone(struct dropper *d, const struct cairn_change *c)
 	bool whole = c->kind != CAIRN_CHANGE_MODIFIED && c->kind != CAIRN_CHANGE_NONE;
 	int r = 0;
 
-	if (c->from)
+	/* What is noted of the name that went belongs to its deletion. */
+	if (c->from && !c->nameless)
 		r = cairn_names_put(whole || c == c->unit ? &d->below : &d->exact, c->from, NULL);
 	if (r == 0 && c->place)
 		r = cairn_names_put(whole || c == c->unit ? &d->below : &d->exact, c->place, NULL);

@@ -5,30 +5,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "branch/change.h"
 #include "branch/compare.h"
+#include "branch/find.h"
 #include "util/macro.h"
 
 /* Deeper directories are damage: a circle. */
 #define DEPTH_MAX 4096U
-
-struct origin {
-	UT_hash_handle hh;
-	uint64_t row;
-	uint64_t base_ino;
-	int64_t data_end;
-	char path[];
-};
-
-struct finder {
-	struct cairn_branch *branch;
-	struct cairn_changes *changes;
-	struct origin *origins;   /* by row */
-	struct cairn_names shown; /* directories of the base that were gone through */
-	struct cairn_names rows;  /* numbers of the branch: its first name */
-	unsigned int depth;
-	struct cairn_error *err;
-};
 
 /* A directory on the way. */
 struct dir {
@@ -81,14 +63,14 @@ static int collect(void *arg, const struct cairn_dentry_row *row)
 	return 0;
 }
 
-static char *join(const char *dir, const char *name)
+char *cairn_finder_join(const char *dir, const char *name)
 {
 	char *path;
 
 	return asprintf(&path, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, name) < 0 ? NULL : path;
 }
 
-static void change_free(struct cairn_change *change)
+void cairn_change_free(struct cairn_change *change)
 {
 	if (!change)
 		return;
@@ -98,12 +80,12 @@ static void change_free(struct cairn_change *change)
 	free(change);
 }
 
-static void change_freep(struct cairn_change **change)
+void cairn_change_freep(struct cairn_change **change)
 {
-	change_free(*change);
+	cairn_change_free(*change);
 }
 
-static int add_change(struct cairn_changes *changes, struct cairn_change *change)
+int cairn_finder_add(struct cairn_changes *changes, struct cairn_change *change)
 {
 	if (changes->count == changes->capacity) {
 		size_t capacity = changes->capacity ? 2 * changes->capacity : 64;
@@ -118,9 +100,9 @@ static int add_change(struct cairn_changes *changes, struct cairn_change *change
 	return 0;
 }
 
-static struct origin *origin_of(const struct finder *f, uint64_t row)
+static struct cairn_finder_origin *origin_of(const struct cairn_finder *f, uint64_t row)
 {
-	struct origin *origin;
+	struct cairn_finder_origin *origin;
 
 	HASH_FIND(hh, f->origins, &row, sizeof(row), origin);
 	return origin;
@@ -128,9 +110,9 @@ static struct origin *origin_of(const struct finder *f, uint64_t row)
 
 static int load_origin(void *arg, const struct cairn_origin *from)
 {
-	struct finder *f = arg;
+	struct cairn_finder *f = arg;
 	size_t len = strlen(from->path);
-	struct origin *origin;
+	struct cairn_finder_origin *origin;
 
 	if (origin_of(f, from->delta_ino))
 		return 0;
@@ -151,21 +133,21 @@ static int load_origin(void *arg, const struct cairn_origin *from)
 
 static int load_whiteout(void *arg, const char *path)
 {
-	struct finder *f = arg;
+	struct cairn_finder *f = arg;
 
 	return cairn_names_put(&f->changes->whiteouts, path, NULL);
 }
 
 static int load_seen(void *arg, const char *path, const struct cairn_seen *seen)
 {
-	struct finder *f = arg;
+	struct cairn_finder *f = arg;
 
 	return cairn_names_put(&f->changes->seen, path, NULL);
 }
 
-static void finderp(struct finder *f)
+static void finderp(struct cairn_finder *f)
 {
-	struct origin *origin, *next;
+	struct cairn_finder_origin *origin, *next;
 
 	HASH_ITER (hh, f->origins, origin, next) {
 		HASH_DEL(f->origins, origin);
@@ -173,16 +155,17 @@ static void finderp(struct finder *f)
 	}
 	cairn_names_free(&f->shown);
 	cairn_names_free(&f->rows);
+	cairn_names_free(&f->moved);
+	free(f->opaque);
 }
 
-static int failed(struct finder *f, int r, const char *path)
+int cairn_finder_failed(struct cairn_finder *f, int r, const char *path)
 {
 	return cairn_error_set(f->err, r, "'%s' cannot be compared with '%s': %s: %s",
 			       f->branch->path, f->branch->base_path, path, strerror(-r));
 }
 
-/* What the base has at a path. ino 0: nothing. */
-static int resolve(struct finder *f, const char *path, struct cairn_attr *ret)
+int cairn_finder_resolve(struct cairn_finder *f, const char *path, struct cairn_attr *ret)
 {
 	struct cairn_base *base = f->branch->base;
 	int r;
@@ -192,7 +175,7 @@ static int resolve(struct finder *f, const char *path, struct cairn_attr *ret)
 	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
-static int look(struct finder *f, const struct dir *dir, const struct entry *entry,
+static int look(struct cairn_finder *f, const struct dir *dir, const struct entry *entry,
 		struct cairn_attr *ret)
 {
 	struct cairn_base *base = f->branch->base;
@@ -205,25 +188,25 @@ static int look(struct finder *f, const struct dir *dir, const struct entry *ent
 	return r == -ENOENT || r == -ENOTDIR ? 0 : r;
 }
 
-static bool same_type(const struct cairn_attr *a, const struct cairn_attr *b)
+bool cairn_finder_same_type(const struct cairn_attr *a, const struct cairn_attr *b)
 {
 	return (a->mode & S_IFMT) == (b->mode & S_IFMT);
 }
 
 /* What was accepted and could not be taken out of the branch lies in the base under its new name by
  * now; the path that it came from is gone, or something else's. */
-static bool was_accepted(const struct origin *origin, const struct cairn_change *c,
+static bool was_accepted(const struct cairn_finder_origin *origin, const struct cairn_change *c,
 			 const struct cairn_attr *there)
 {
 	return origin && origin->base_ino && there->ino == origin->base_ino &&
-	       same_type(&c->now, there);
+	       cairn_finder_same_type(&c->now, there);
 }
 
 /* Where the base has what the entry came from: itself at its place, or elsewhere. */
-static int find_origin(struct finder *f, const struct dir *dir, struct cairn_change *c,
+static int find_origin(struct cairn_finder *f, const struct dir *dir, struct cairn_change *c,
 		       struct cairn_attr *there, struct cairn_attr *ret_was)
 {
-	const struct origin *origin = origin_of(f, c->row);
+	const struct cairn_finder_origin *origin = origin_of(f, c->row);
 	int r = 0;
 
 	*ret_was = (struct cairn_attr){ 0 };
@@ -238,15 +221,15 @@ static int find_origin(struct finder *f, const struct dir *dir, struct cairn_cha
 		if (c->place && strcmp(origin->path, c->place) == 0)
 			*ret_was = *there;
 		else
-			r = resolve(f, origin->path, ret_was);
-		if (ret_was->ino && !same_type(ret_was, &c->now))
+			r = cairn_finder_resolve(f, origin->path, ret_was);
+		if (ret_was->ino && !cairn_finder_same_type(ret_was, &c->now))
 			*ret_was = (struct cairn_attr){ 0 };
 		if (ret_was->ino)
 			c->from = strdup(origin->path);
 		if (ret_was->ino && !c->from)
 			return -ENOMEM;
 	}
-	if (r < 0 || ret_was->ino || !there->ino || !same_type(there, &c->now))
+	if (r < 0 || ret_was->ino || !there->ino || !cairn_finder_same_type(there, &c->now))
 		return r;
 	/* A directory that shows what the base has in its place. */
 	if (S_ISDIR(c->now.mode) && !dir->opaque && (!origin || origin->path[0]))
@@ -256,7 +239,7 @@ static int find_origin(struct finder *f, const struct dir *dir, struct cairn_cha
 	return ret_was->ino && !c->from ? -ENOMEM : 0;
 }
 
-static void set_content(struct cairn_change *c, uint64_t node)
+void cairn_finder_set_content(struct cairn_change *c, uint64_t node)
 {
 	if (!S_ISREG(c->now.mode))
 		return;
@@ -266,12 +249,12 @@ static void set_content(struct cairn_change *c, uint64_t node)
 }
 
 /* A file of its own, over what the base has there or over nothing. */
-static int judge_new(struct finder *f, struct cairn_change *c, const struct cairn_attr *there)
+static int judge_new(struct cairn_finder *f, struct cairn_change *c, const struct cairn_attr *there)
 {
 	int r;
 
 	c->content.data_end = 0;
-	set_content(c, 0);
+	cairn_finder_set_content(c, 0);
 	if (!there->ino) {
 		c->kind = CAIRN_CHANGE_ADDED;
 		return 0;
@@ -281,7 +264,7 @@ static int judge_new(struct finder *f, struct cairn_change *c, const struct cair
 		return -ENOMEM;
 	c->has_was = true;
 	c->was = *there;
-	if (!same_type(&c->now, there)) {
+	if (!cairn_finder_same_type(&c->now, there)) {
 		c->kind = CAIRN_CHANGE_TYPE;
 		c->replaces = true;
 		c->there = *there;
@@ -296,7 +279,34 @@ static int judge_new(struct finder *f, struct cairn_change *c, const struct cair
 	return r;
 }
 
-static int judge(struct finder *f, const struct dir *dir, struct cairn_change *c,
+/* The directory that the base has there is elsewhere in the branch, and goes there with all that is
+ * in it: nothing is made of it here. */
+static bool is_moved_dir(const struct cairn_finder *f, const struct cairn_change *c,
+			 const struct cairn_attr *there)
+{
+	return there->ino && S_ISDIR(there->mode) && cairn_names_get(&f->moved, c->place, NULL);
+}
+
+static int judge_over_moved(struct cairn_change *c, const struct cairn_attr *there)
+{
+	c->kind = CAIRN_CHANGE_ADDED;
+	c->content.data_end = 0;
+	cairn_finder_set_content(c, 0);
+	c->replaces = true;
+	c->there = *there;
+	return 0;
+}
+
+/* In the first round: of a directory, whether it was moved. */
+static int note_moved(struct cairn_finder *f, struct cairn_change *c, const struct cairn_attr *was)
+{
+	c->has_was = was->ino;
+	c->was = *was;
+	c->in_place = was->ino && c->place && strcmp(c->from, c->place) == 0;
+	return was->ino && !c->in_place ? cairn_names_put(&f->moved, c->from, NULL) : 0;
+}
+
+static int judge(struct cairn_finder *f, const struct dir *dir, struct cairn_change *c,
 		 struct cairn_attr *there)
 {
 	struct cairn_attr was;
@@ -305,12 +315,16 @@ static int judge(struct finder *f, const struct dir *dir, struct cairn_change *c
 	r = find_origin(f, dir, c, there, &was);
 	if (r < 0)
 		return r;
+	if (f->scouting)
+		return note_moved(f, c, &was);
+	if (!was.ino && is_moved_dir(f, c, there))
+		return judge_over_moved(c, there);
 	if (!was.ino)
 		return judge_new(f, c, there);
 	c->has_was = true;
 	c->was = was;
 	c->in_place = c->place && strcmp(c->from, c->place) == 0;
-	set_content(c, was.ino);
+	cairn_finder_set_content(c, was.ino);
 	r = cairn_compare(f->branch, c, &was, true);
 	if (r < 0)
 		return r;
@@ -326,12 +340,12 @@ static int judge(struct finder *f, const struct dir *dir, struct cairn_change *c
 	return r;
 }
 
-static int walk(struct finder *f, const struct dir *dir);
+static int walk(struct cairn_finder *f, const struct dir *dir);
 
-static int add_deleted(struct finder *f, const char *place, const char *path,
+static int add_deleted(struct cairn_finder *f, const char *place, const char *path,
 		       const struct cairn_attr *was, struct cairn_change *parent)
 {
-	_cleanup_(change_freep) struct cairn_change *c = calloc(1, sizeof(*c));
+	_cleanup_(cairn_change_freep) struct cairn_change *c = calloc(1, sizeof(*c));
 	int r;
 
 	if (!c)
@@ -348,46 +362,30 @@ static int add_deleted(struct finder *f, const char *place, const char *path,
 	};
 	if (!c->path || !c->from || !c->place)
 		return -ENOMEM;
-	r = add_change(f->changes, c);
+	r = cairn_finder_add(f->changes, c);
 	if (r == 0)
 		c = NULL;
 	return r;
 }
 
-struct hidden {
-	struct finder *f;
-	const struct dir *dir;
-};
-
-/* Nothing of the base is to be seen in the directory: what has no successor was deleted. */
-static int hidden_entry(void *arg, const struct cairn_base_entry *entry)
+/* Looks later at what of the base the directory does not show: for now it is not known what of that
+ * is to be seen elsewhere. */
+static int note_opaque(struct cairn_finder *f, struct cairn_change *c)
 {
-	const struct hidden *hidden = arg;
-	struct finder *f = hidden->f;
-	_cleanup_(cairn_freep) char *name = strndup(entry->name, entry->name_len);
-	_cleanup_(cairn_freep) char *place = NULL, *path = NULL;
-	struct cairn_attr attr = entry->attr;
+	if (f->opaque_count == f->opaque_capacity) {
+		size_t capacity = f->opaque_capacity ? 2 * f->opaque_capacity : 16;
+		void *list = reallocarray(f->opaque, capacity, sizeof(*f->opaque));
 
-	if (!name)
-		return -ENOMEM;
-	place = join(hidden->dir->base, name);
-	path = join(hidden->dir->path, name);
-	if (!place || !path)
-		return -ENOMEM;
-	if (cairn_names_get(&f->changes->places, place, NULL) ||
-	    cairn_names_get(&f->changes->moved, place, NULL))
-		return 0;
-	attr.ino = entry->ino;
-	if (!entry->has_attr) {
-		int r = resolve(f, place, &attr);
-
-		if (r < 0 || !attr.ino)
-			return r;
+		if (!list)
+			return -ENOMEM;
+		f->opaque = list;
+		f->opaque_capacity = capacity;
 	}
-	return add_deleted(f, place, path, &attr, hidden->dir->change);
+	f->opaque[f->opaque_count++] = c;
+	return 0;
 }
 
-static int walk_into(struct finder *f, struct cairn_change *c)
+static int walk_into(struct cairn_finder *f, struct cairn_change *c)
 {
 	bool has_base = c->has_was && S_ISDIR(c->was.mode);
 	struct dir dir = {
@@ -397,8 +395,7 @@ static int walk_into(struct finder *f, struct cairn_change *c)
 		.base = has_base ? c->from : NULL,
 		.node = has_base ? c->was.ino : 0,
 	};
-	const struct origin *origin = origin_of(f, c->row);
-	struct hidden hidden = { .f = f, .dir = &dir };
+	const struct cairn_finder_origin *origin = origin_of(f, c->row);
 	int r;
 
 	dir.opaque = has_base && ((origin && !origin->path[0]) || (!origin && !c->in_place));
@@ -410,9 +407,7 @@ static int walk_into(struct finder *f, struct cairn_change *c)
 	if (dir.opaque && !c->unit)
 		c->unit = c;
 	r = walk(f, &dir);
-	if (r == 0 && dir.opaque)
-		r = f->branch->base->ops->list(f->branch->base, dir.node, hidden_entry, &hidden);
-	return r;
+	return r == 0 && dir.opaque ? note_opaque(f, c) : r;
 }
 
 static struct cairn_change *new_change(const struct dir *dir, const struct entry *entry)
@@ -422,22 +417,21 @@ static struct cairn_change *new_change(const struct dir *dir, const struct entry
 	if (!c)
 		return NULL;
 	*c = (struct cairn_change){
-		.path = join(dir->path, entry->name),
-		.place = dir->base ? join(dir->base, entry->name) : NULL,
+		.path = cairn_finder_join(dir->path, entry->name),
+		.place = dir->base ? cairn_finder_join(dir->base, entry->name) : NULL,
 		.now = entry->attr,
 		.row = entry->attr.ino,
 		.dir_row = dir->row,
 		.parent = dir->change,
 	};
 	if (!c->path || (dir->base && !c->place)) {
-		change_free(c);
+		cairn_change_free(c);
 		return NULL;
 	}
 	return c;
 }
 
-/* A second name of a file that was met already. */
-static int note_row(struct finder *f, struct cairn_change *c)
+int cairn_finder_note_row(struct cairn_finder *f, struct cairn_change *c)
 {
 	char row[32];
 	void *first = NULL;
@@ -453,26 +447,28 @@ static int note_row(struct finder *f, struct cairn_change *c)
 	return cairn_names_put(&f->rows, row, c);
 }
 
-static int visit(struct finder *f, const struct dir *dir, const struct entry *entry)
+static int visit(struct cairn_finder *f, const struct dir *dir, const struct entry *entry)
 {
-	_cleanup_(change_freep) struct cairn_change *c = new_change(dir, entry);
+	_cleanup_(cairn_change_freep) struct cairn_change *c = new_change(dir, entry);
 	struct cairn_change *kept;
 	struct cairn_attr there;
 	int r;
 
 	if (!c)
 		return -ENOMEM;
-	r = note_row(f, c);
+	if (f->scouting && !S_ISDIR(c->now.mode))
+		return 0;
+	r = cairn_finder_note_row(f, c);
 	if (r == 0)
 		r = look(f, dir, entry, &there);
 	if (r == 0)
 		r = judge(f, dir, c, &there);
 	if (r < 0)
-		return failed(f, r, c->path);
+		return cairn_finder_failed(f, r, c->path);
 	c->unit = c->parent ? c->parent->unit : NULL;
 	if (!c->unit && c->kind == CAIRN_CHANGE_RENAMED && S_ISDIR(c->now.mode))
 		c->unit = c;
-	r = add_change(f->changes, c);
+	r = cairn_finder_add(f->changes, c);
 	if (r < 0)
 		return r;
 	kept = TAKE_PTR(c);
@@ -483,13 +479,13 @@ static int visit(struct finder *f, const struct dir *dir, const struct entry *en
 	return r;
 }
 
-static int walk(struct finder *f, const struct dir *dir)
+static int walk(struct cairn_finder *f, const struct dir *dir)
 {
 	_cleanup_(entriesp) struct entries entries = { 0 };
 	int r;
 
 	if (f->depth == DEPTH_MAX)
-		return failed(f, -EIO, dir->path);
+		return cairn_finder_failed(f, -EIO, dir->path);
 	f->depth++;
 	r = f->branch->own->ops->dentry_scan(f->branch->reader, dir->row, true, collect, &entries);
 	for (size_t i = 0; r == 0 && i < entries.count; i++)
@@ -499,7 +495,7 @@ static int walk(struct finder *f, const struct dir *dir)
 }
 
 /* The root is its own place. */
-static int walk_root(struct finder *f)
+static int walk_root(struct cairn_finder *f)
 {
 	struct cairn_change *c = calloc(1, sizeof(*c));
 	struct dir dir = { .row = CAIRN_ROOT_INO, .path = "/", .base = "/" };
@@ -508,7 +504,7 @@ static int walk_root(struct finder *f)
 
 	if (!c)
 		return -ENOMEM;
-	r = add_change(f->changes, c);
+	r = cairn_finder_add(f->changes, c);
 	if (r < 0) {
 		free(c);
 		return r;
@@ -521,9 +517,9 @@ static int walk_root(struct finder *f)
 		return -ENOMEM;
 	r = f->branch->own->ops->inode_get(f->branch->reader, CAIRN_ROOT_INO, &c->now);
 	if (r == 0)
-		r = resolve(f, "/", &was);
+		r = cairn_finder_resolve(f, "/", &was);
 	if (r < 0)
-		return failed(f, r, "/");
+		return cairn_finder_failed(f, r, "/");
 	c->was = was;
 	c->has_was = c->in_place = true;
 	/* As long as it was not changed, it has the attributes of the base's. */
@@ -536,7 +532,24 @@ static int walk_root(struct finder *f)
 	dir.change = c;
 	if (r == 0)
 		r = cairn_names_put(&f->shown, "/", c);
-	return r < 0 ? failed(f, r, "/") : walk(f, &dir);
+	return r < 0 ? cairn_finder_failed(f, r, "/") : walk(f, &dir);
+}
+
+static int scout(struct cairn_finder *f)
+{
+	struct cairn_changes *changes = f->changes;
+	int r;
+
+	f->scouting = true;
+	r = walk_root(f);
+	f->scouting = false;
+	for (size_t i = 0; i < changes->count; i++)
+		cairn_change_free(changes->list[i]);
+	changes->count = f->opaque_count = 0;
+	cairn_names_free(&changes->places);
+	cairn_names_free(&f->shown);
+	cairn_names_free(&f->rows);
+	return r;
 }
 
 /* The directory of a path; "/" for "/a". */
@@ -549,9 +562,7 @@ static void cut_last(char *path)
 	*slash = '\0';
 }
 
-/* The directory of the branch in which a place of the base would be seen: the change of the nearest
- * one above it that the branch has something of; NULL: none of it can be seen. */
-static struct cairn_change *seen_in(const struct finder *f, const char *place)
+struct cairn_change *cairn_finder_seen_in(const struct cairn_finder *f, const char *place)
 {
 	_cleanup_(cairn_freep) char *at = strdup(place);
 	void *found = NULL;
@@ -567,9 +578,62 @@ static struct cairn_change *seen_in(const struct finder *f, const char *place)
 	return NULL;
 }
 
+struct hidden {
+	struct cairn_finder *f;
+	struct cairn_change *in;
+};
+
+/* Nothing of the base is to be seen in the directory: what has no successor was deleted. */
+static int hidden_entry(void *arg, const struct cairn_base_entry *entry)
+{
+	const struct hidden *hidden = arg;
+	struct cairn_finder *f = hidden->f;
+	_cleanup_(cairn_freep) char *name = strndup(entry->name, entry->name_len);
+	_cleanup_(cairn_freep) char *place = NULL, *path = NULL;
+	struct cairn_attr attr = entry->attr;
+
+	if (!name)
+		return -ENOMEM;
+	place = cairn_finder_join(hidden->in->from, name);
+	path = cairn_finder_join(hidden->in->path, name);
+	if (!place || !path)
+		return -ENOMEM;
+	if (cairn_names_get(&f->changes->places, place, NULL) ||
+	    cairn_names_get(&f->changes->moved, place, NULL))
+		return 0;
+	attr.ino = entry->ino;
+	if (!entry->has_attr) {
+		int r = cairn_finder_resolve(f, place, &attr);
+
+		if (r < 0 || !attr.ino)
+			return r;
+	}
+	return add_deleted(f, place, path, &attr, hidden->in);
+}
+
+static int add_all_opaque(struct cairn_finder *f)
+{
+	struct cairn_base *base = f->branch->base;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < f->opaque_count; i++) {
+		struct hidden hidden = { .f = f, .in = f->opaque[i] };
+
+		r = base->ops->list(base, hidden.in->was.ino, hidden_entry, &hidden);
+		if (r < 0)
+			return cairn_finder_failed(f, r, hidden.in->path);
+	}
+	return r;
+}
+
+char *cairn_finder_path(const struct cairn_change *in, const char *place)
+{
+	return cairn_finder_join(in->path, place + strlen(in->from) + (strcmp(in->from, "/") != 0));
+}
+
 /* What was found under another name than its own in the base: a new name of a file that is still
  * there, or its only one. */
-static int settle_names(struct finder *f)
+static int settle_names(struct cairn_finder *f)
 {
 	int r = 0;
 
@@ -584,7 +648,7 @@ static int settle_names(struct finder *f)
 			gone = ((struct cairn_change *)at)->row != c->row;
 		else
 			gone = cairn_names_get(&f->changes->whiteouts, c->from, NULL) ||
-			       !seen_in(f, c->from);
+			       !cairn_finder_seen_in(f, c->from);
 		if (gone && !cairn_names_get(&f->changes->moved, c->from, NULL)) {
 			r = cairn_names_put(&f->changes->moved, c->from, c);
 			c->link_of = NULL;
@@ -593,16 +657,21 @@ static int settle_names(struct finder *f)
 		/* Two names of one file: the base's, or the one that it was renamed to. */
 		if (gone)
 			cairn_names_get(&f->changes->moved, c->from, &at);
-		c->kind = c->replaces ? (same_type(&c->now, &c->there) ? CAIRN_CHANGE_MODIFIED
-								       : CAIRN_CHANGE_TYPE)
-				      : CAIRN_CHANGE_ADDED;
-		c->what = c->replaces ? CAIRN_CHANGED_DATA : 0;
+		if (!c->replaces || is_moved_dir(f, c, &c->there))
+			c->kind = CAIRN_CHANGE_ADDED;
+		else
+			c->kind = cairn_finder_same_type(&c->now, &c->there) ? CAIRN_CHANGE_MODIFIED
+									     : CAIRN_CHANGE_TYPE;
+		c->what = c->kind == CAIRN_CHANGE_ADDED ? 0 : CAIRN_CHANGED_DATA;
 		c->link_of = at;
+		/* Of the two, whichever was met first. */
+		if (c->link_of && c->link_of->link_of == c)
+			c->link_of->link_of = NULL;
 	}
 	return r;
 }
 
-static int add_hidden(struct finder *f, const char *place)
+static int add_hidden(struct cairn_finder *f, const char *place)
 {
 	_cleanup_(cairn_freep) char *path = NULL;
 	struct cairn_change *in;
@@ -612,19 +681,19 @@ static int add_hidden(struct finder *f, const char *place)
 	if (cairn_names_get(&f->changes->moved, place, NULL) ||
 	    cairn_names_get(&f->changes->places, place, NULL))
 		return 0;
-	in = seen_in(f, place);
+	in = cairn_finder_seen_in(f, place);
 	if (!in)
 		return 0;
-	r = resolve(f, place, &was);
+	r = cairn_finder_resolve(f, place, &was);
 	if (r < 0)
-		return failed(f, r, place);
+		return cairn_finder_failed(f, r, place);
 	if (!was.ino)
 		return 0;
-	path = join(in->path, place + strlen(in->from) + (strcmp(in->from, "/") != 0));
+	path = cairn_finder_path(in, place);
 	return path ? add_deleted(f, place, path, &was, in) : -ENOMEM;
 }
 
-static int add_all_hidden(struct finder *f)
+static int add_all_hidden(struct cairn_finder *f)
 {
 	struct cairn_name *name, *next;
 	int r = 0;
@@ -635,23 +704,6 @@ static int add_all_hidden(struct finder *f)
 			return r;
 	}
 	return r;
-}
-
-/* What was renamed away was taken for deleted before that was known. */
-static void drop_moved(struct cairn_changes *changes)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < changes->count; i++) {
-		struct cairn_change *c = changes->list[i];
-
-		if (c->kind == CAIRN_CHANGE_DELETED &&
-		    cairn_names_get(&changes->moved, c->from, NULL))
-			change_free(c);
-		else
-			changes->list[kept++] = c;
-	}
-	changes->count = kept;
 }
 
 static int by_path(const void *a, const void *b)
@@ -667,7 +719,9 @@ int cairn_changes_find(struct cairn_branch *branch, struct cairn_changes *ret,
 		       struct cairn_error *err)
 {
 	struct cairn_changes changes = { 0 };
-	_cleanup_(finderp) struct finder f = { .branch = branch, .changes = &changes, .err = err };
+	_cleanup_(finderp) struct cairn_finder f = { .branch = branch,
+						     .changes = &changes,
+						     .err = err };
 	const struct cairn_branch_ops *ops = branch->own->branch;
 	int r;
 
@@ -677,16 +731,20 @@ int cairn_changes_find(struct cairn_branch *branch, struct cairn_changes *ret,
 	if (r == 0)
 		r = ops->seen_scan(branch->reader, load_seen, &f);
 	if (r == 0)
+		r = scout(&f);
+	if (r == 0)
 		r = walk_root(&f);
 	if (r == 0)
 		r = settle_names(&f);
 	if (r == 0)
-		drop_moved(&changes);
+		r = cairn_find_nameless(&f);
+	if (r == 0)
+		r = add_all_opaque(&f);
 	if (r == 0)
 		r = add_all_hidden(&f);
 	if (r < 0) {
 		cairn_changes_free(&changes);
-		return failed(&f, r, "its tables");
+		return cairn_finder_failed(&f, r, "its tables");
 	}
 	if (changes.count > 1)
 		qsort(changes.list, changes.count, sizeof(*changes.list), by_path);
@@ -697,7 +755,7 @@ int cairn_changes_find(struct cairn_branch *branch, struct cairn_changes *ret,
 void cairn_changes_free(struct cairn_changes *changes)
 {
 	for (size_t i = 0; i < changes->count; i++)
-		change_free(changes->list[i]);
+		cairn_change_free(changes->list[i]);
 	free(changes->list);
 	cairn_names_free(&changes->whiteouts);
 	cairn_names_free(&changes->seen);

@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "branch/patch_files.h"
 #include "util/macro.h"
 
 /* Larger ones than this are left out: both sides have to be in memory. */
 #define SIZE_MAX_BYTES (INT64_C(1) << 30)
+#define READ_SIZE      ((size_t)4 << 20)
 
 /* One side of a file. */
 struct side {
@@ -22,7 +24,7 @@ struct side {
 
 struct writer {
 	struct cairn_branch *branch;
-	const struct cairn_changes *changes;
+	bool texts;
 	cairn_patch_fn fn;
 	void *arg;
 	size_t left_out;
@@ -35,15 +37,6 @@ static void sidep(struct side *side)
 	free(side->data);
 }
 
-static uint32_t git_mode(uint32_t mode)
-{
-	if (S_ISLNK(mode))
-		return 0120000;
-	if (S_ISREG(mode))
-		return mode & 0111 ? 0100755 : 0100644;
-	return 0;
-}
-
 static int failed(struct writer *w, int r, const char *path)
 {
 	return cairn_error_set(w->err, r, "'%s' cannot be read for the patch: %s", path,
@@ -54,6 +47,8 @@ static int failed(struct writer *w, int r, const char *path)
 static int load(struct writer *w, const struct cairn_attr *attr,
 		const struct cairn_content *content, char *target, struct side *ret)
 {
+	int r = 0;
+
 	if (S_ISLNK(attr->mode)) {
 		ret->data = target;
 		ret->len = strlen(target);
@@ -65,7 +60,11 @@ static int load(struct writer *w, const struct cairn_attr *attr,
 	ret->data = malloc(ret->len + 1);
 	if (!ret->data)
 		return -ENOMEM;
-	return ret->len ? cairn_content_read(w->branch, content, 0, ret->data, ret->len) : 0;
+	/* In steps, so that others hear of it. */
+	for (size_t at = 0; r == 0 && at < ret->len; at += READ_SIZE)
+		r = cairn_content_read(w->branch, content, (int64_t)at, (char *)ret->data + at,
+				       MIN(READ_SIZE, ret->len - at));
+	return r;
 }
 
 static int load_base(struct writer *w, const char *path, const struct cairn_attr *attr,
@@ -75,7 +74,7 @@ static int load_base(struct writer *w, const char *path, const struct cairn_attr
 	char *target = NULL;
 	int r = 0;
 
-	ret->mode = git_mode(attr->mode);
+	ret->mode = cairn_patch_mode(attr->mode);
 	ret->name = strdup(path + 1);
 	if (!ret->name)
 		return -ENOMEM;
@@ -89,7 +88,7 @@ static int load_branch(struct writer *w, const struct cairn_change *c, struct si
 	char *target = NULL;
 	int r = 0;
 
-	ret->mode = git_mode(c->now.mode);
+	ret->mode = cairn_patch_mode(c->now.mode);
 	ret->name = strdup(c->path + 1);
 	if (!ret->name)
 		return -ENOMEM;
@@ -98,20 +97,10 @@ static int load_branch(struct writer *w, const struct cairn_change *c, struct si
 	return r < 0 ? r : load(w, &c->now, &c->content, target, ret);
 }
 
-/* A name as git writes it: in quotes where it has bytes that could mislead. On a line with two of
- * them, a space could. */
-static void put_name(FILE *to, const char *prefix, const char *name, bool alone)
+void cairn_patch_quote(FILE *to, const char *prefix, const char *name)
 {
 	static const char letters[] = "abtnvfr";
-	bool plain = alone || !strchr(name, ' ');
 
-	for (const char *c = name; *c; c++)
-		plain &= (unsigned char)*c >= 0x20 && (unsigned char)*c < 0x7f && *c != '"' &&
-			 *c != '\\';
-	if (plain) {
-		fprintf(to, "%s%s", prefix, name);
-		return;
-	}
 	fprintf(to, "\"%s", prefix);
 	for (const char *c = name; *c; c++) {
 		unsigned char b = (unsigned char)*c;
@@ -126,6 +115,21 @@ static void put_name(FILE *to, const char *prefix, const char *name, bool alone)
 			fputc(b, to);
 	}
 	fputc('"', to);
+}
+
+/* A name as git writes it: in quotes where it has bytes that could mislead. On a line with two of
+ * them, a space could. */
+static void put_name(FILE *to, const char *prefix, const char *name, bool alone)
+{
+	bool plain = alone || !strchr(name, ' ');
+
+	for (const char *c = name; *c; c++)
+		plain &= (unsigned char)*c >= 0x20 && (unsigned char)*c < 0x7f && *c != '"' &&
+			 *c != '\\';
+	if (plain)
+		fprintf(to, "%s%s", prefix, name);
+	else
+		cairn_patch_quote(to, prefix, name);
 }
 
 static void put_file_line(FILE *to, const char *mark, const char *prefix, const struct side *side)
@@ -245,6 +249,22 @@ static int write_text(FILE *to, const struct side *old, const struct side *new,
 	return ferror(to) ? -ENOMEM : r;
 }
 
+static int count_lines(const struct side *old, const struct side *new,
+		       struct cairn_patch_file *file)
+{
+	git_patch *patch = NULL;
+	int r = 0;
+
+	if (git_patch_from_buffers(&patch, old->mode ? old->data : NULL, old->len, "f",
+				   new->mode ? new->data : NULL, new->len, "f", NULL) < 0)
+		return -ENOMEM;
+	file->binary = git_patch_get_delta(patch)->flags & GIT_DIFF_FLAG_BINARY;
+	if (git_patch_line_stats(NULL, &file->added, &file->removed, patch) < 0)
+		r = -ENOMEM;
+	git_patch_free(patch);
+	return r;
+}
+
 static int write_file(struct writer *w, const struct side *old, const struct side *new)
 {
 	_cleanup_(cairn_freep) char *text = NULL;
@@ -259,6 +279,10 @@ static int write_file(struct writer *w, const struct side *old, const struct sid
 	int r;
 
 	file.renamed = file.from && file.to && strcmp(file.from, file.to) != 0;
+	if (!w->texts) {
+		r = count_lines(old, new, &file);
+		return r < 0 ? r : w->fn(w->arg, &file);
+	}
 	to = open_memstream(&text, &len);
 	if (!to)
 		return -ENOMEM;
@@ -279,249 +303,95 @@ static int left_out(struct writer *w, int r, const char *path)
 	return 0;
 }
 
-static int write_sides(struct writer *w, const char *from, const struct cairn_attr *was,
-		       const struct cairn_change *to)
+static bool is_same_type(const struct cairn_patch_path *p)
+{
+	uint32_t now = p->change ? p->change->now.mode : p->same.mode;
+
+	return (now & S_IFMT) == (p->was.mode & S_IFMT);
+}
+
+/* Neither side is read where both are one file of the base. */
+static int load_names(const struct cairn_patch_path *from, const struct cairn_patch_path *to,
+		      struct side *ret_old, struct side *ret_new)
+{
+	ret_old->mode = ret_new->mode = cairn_patch_mode(to->same.mode);
+	ret_old->name = strdup(from->path + 1);
+	ret_new->name = strdup(to->path + 1);
+	ret_old->data = calloc(1, 1);
+	ret_new->data = calloc(1, 1);
+	return ret_old->name && ret_new->name && ret_old->data && ret_new->data ? 0 : -ENOMEM;
+}
+
+static int load_sides(struct writer *w, const struct cairn_patch_path *from,
+		      const struct cairn_patch_path *to, struct side *ret_old, struct side *ret_new)
+{
+	int r = 0;
+
+	if (from && to && !to->change && to->same.ino == from->was.ino)
+		return load_names(from, to, ret_old, ret_new);
+	if (from)
+		r = load_base(w, from->path, &from->was, ret_old);
+	if (r == 0 && to)
+		r = to->change ? load_branch(w, to->change, ret_new)
+			       : load_base(w, to->path, &to->same, ret_new);
+	return r;
+}
+
+/* NULL: it is new, or deleted. */
+static int write_pair(struct writer *w, const struct cairn_patch_path *from,
+		      const struct cairn_patch_path *to)
 {
 	_cleanup_(sidep) struct side old = { 0 };
 	_cleanup_(sidep) struct side new = { 0 };
-	int r = 0;
-
-	if (from)
-		r = load_base(w, from, was, &old);
-	if (r == 0 && to)
-		r = load_branch(w, to, &new);
-	return r < 0 ? left_out(w, r, from ? from : to->path) : write_file(w, &old, &new);
-}
-
-static int write_rename(struct writer *w, const char *from, const char *path,
-			const struct cairn_attr *was)
-{
-	_cleanup_(sidep) struct side old = { 0 };
-	struct side new;
-	char *name = strdup(path + 1);
 	int r;
 
-	if (!name)
-		return -ENOMEM;
-	old.mode = git_mode(was->mode);
-	old.name = strdup(from + 1);
-	new = old;
-	new.name = name;
-	old.data = calloc(1, 1);
-	new.data = old.data;
-	r = old.name && old.data ? write_file(w, &old, &new) : -ENOMEM;
-	free(name);
-	return r;
-}
-
-struct names {
-	char **list;
-	size_t count;
-};
-
-static void namesp(struct names *names)
-{
-	for (size_t i = 0; i < names->count; i++)
-		free(names->list[i]);
-	free(names->list);
-}
-
-static int collect(void *arg, const struct cairn_base_entry *entry)
-{
-	struct names *names = arg;
-	void *list = reallocarray(names->list, names->count + 1, sizeof(char *));
-
-	if (!list)
-		return -ENOMEM;
-	names->list = list;
-	names->list[names->count] = strndup(entry->name, entry->name_len);
-	return names->list[names->count++] ? 0 : -ENOMEM;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Files below a directory of the base: deleted, or, where `to` says so, renamed with it. */
-static int write_below(struct writer *w, const char *from, uint64_t dir, const char *to);
-
-/* A directory that is only gone through is not: what lies in it may be as it was. */
-static bool is_changed(const struct writer *w, const char *path)
-{
-	void *at = NULL;
-
-	if (cairn_names_get(&w->changes->places, path, &at)) {
-		const struct cairn_change *c = at;
-
-		return !S_ISDIR(c->now.mode) || !c->in_place;
-	}
-	return cairn_names_get(&w->changes->whiteouts, path, NULL);
-}
-
-/* What has an entry of its own in the branch, or was renamed from here, is another change. */
-static int write_one_below(struct writer *w, const char *from, uint64_t dir, const char *to,
-			   const char *name)
-{
-	_cleanup_(cairn_freep) char *path = NULL, *target = NULL;
-	struct cairn_base *base = w->branch->base;
-	struct cairn_attr attr = { 0 };
-	int r;
-
-	if (asprintf(&path, "%s/%s", from, name) < 0)
-		return -ENOMEM;
-	if (to && asprintf(&target, "%s/%s", to, name) < 0)
-		return -ENOMEM;
-	if (cairn_names_get(&w->changes->moved, path, NULL))
-		return 0;
-	r = base->ops->lookup(base, dir, name, strlen(name), &attr);
+	r = load_sides(w, from, to, &old, &new);
 	if (r < 0)
-		return r == -ENOENT ? 0 : failed(w, r, path);
-	if (to && is_changed(w, path))
+		return left_out(w, r, from ? from->path : to->path);
+	if (from == to &&
+	    old.mode == new.mode &&old.len == new.len &&memcmp(old.data, new.data, old.len) == 0)
 		return 0;
-	if (S_ISDIR(attr.mode))
-		return write_below(w, path, attr.ino, target);
-	if (!git_mode(attr.mode)) {
-		w->left_out++;
+	return write_file(w, &old, &new);
+}
+
+/* What goes, so that there is room for what comes. */
+static int write_deleted(struct writer *w, const struct cairn_patch_path *p)
+{
+	if (!p->in_base || p->renamed || (p->in_branch && is_same_type(p)))
 		return 0;
-	}
-	return to ? write_rename(w, path, target, &attr) : write_sides(w, path, &attr, NULL);
+	return write_pair(w, p, NULL);
 }
 
-static int write_below(struct writer *w, const char *from, uint64_t dir, const char *to)
+static int write_renamed(struct writer *w, const struct cairn_patch_path *p)
 {
-	_cleanup_(namesp) struct names names = { 0 };
-	int r;
-
-	r = w->branch->base->ops->list(w->branch->base, dir, collect, &names);
-	if (r < 0)
-		return failed(w, r, from);
-	if (names.count > 1)
-		qsort(names.list, names.count, sizeof(*names.list), by_name);
-	for (size_t i = 0; r == 0 && i < names.count; i++)
-		r = write_one_below(w, from, dir, to, names.list[i]);
-	return r;
+	return p->in_branch && p->from ? write_pair(w, p->from, p) : 0;
 }
 
-static int write_deleted(struct writer *w, const char *from, const struct cairn_attr *was)
+static int write_rest(struct writer *w, const struct cairn_patch_path *p)
 {
-	if (S_ISDIR(was->mode))
-		return write_below(w, from, was->ino, NULL);
-	if (git_mode(was->mode))
-		return write_sides(w, from, was, NULL);
-	w->left_out++;
-	return 0;
-}
-
-static bool is_file(const struct cairn_change *c)
-{
-	return git_mode(c->now.mode) != 0;
-}
-
-/* Whether the old name of what was renamed has something else by now. */
-static bool is_taken(const struct writer *w, const struct cairn_change *c)
-{
-	return cairn_names_get(&w->changes->places, c->from, NULL);
-}
-
-/* What goes, in the first round, so that there is room for what comes. */
-static int write_going(struct writer *w, const struct cairn_change *c)
-{
-	switch (c->kind) {
-	case CAIRN_CHANGE_DELETED:
-		return write_deleted(w, c->from, &c->was);
-	case CAIRN_CHANGE_TYPE:
-		return write_deleted(w, c->place, &c->there);
-	case CAIRN_CHANGE_RENAMED:
-		if (!is_file(c) || !c->replaces)
-			return 0;
-		if ((c->there.mode & S_IFMT) != (c->now.mode & S_IFMT)) {
-			int r = write_deleted(w, c->place, &c->there);
-
-			if (r != 0)
-				return r;
-		}
-		return is_taken(w, c) ? 0 : write_deleted(w, c->from, &c->was);
-	default:
+	if (!p->in_branch || p->from)
 		return 0;
-	}
-}
-
-static int write_renamed(struct writer *w, const struct cairn_change *c)
-{
-	if (S_ISDIR(c->now.mode))
-		return write_below(w, c->from, c->was.ino, c->path);
-	if (c->replaces && (c->there.mode & S_IFMT) == (c->now.mode & S_IFMT))
-		return write_sides(w, c->place, &c->there, c);
-	if (c->replaces || is_taken(w, c))
-		return write_sides(w, NULL, NULL, c);
-	return write_sides(w, c->from, &c->was, c);
-}
-
-static int write_modified(struct writer *w, const struct cairn_change *c)
-{
-	bool moved = strcmp(c->from, c->path) != 0;
-
-	if (!is_file(c)) {
-		w->left_out += c->kind == CAIRN_CHANGE_MODIFIED;
-		return 0;
-	}
-	if (!moved && !(c->what & CAIRN_CHANGED_DATA) &&
-	    git_mode(c->now.mode) == git_mode(c->was.mode)) {
-		w->left_out += c->kind == CAIRN_CHANGE_MODIFIED;
-		return 0;
-	}
-	return write_sides(w, c->from, &c->was, c);
-}
-
-static int write_coming(struct writer *w, const struct cairn_change *c)
-{
-	switch (c->kind) {
-	case CAIRN_CHANGE_ADDED:
-	case CAIRN_CHANGE_TYPE:
-		if (is_file(c))
-			return write_sides(w, NULL, NULL, c);
-		w->left_out += !S_ISDIR(c->now.mode);
-		return 0;
-	case CAIRN_CHANGE_NONE:
-	case CAIRN_CHANGE_MODIFIED:
-		return c->has_was ? write_modified(w, c) : 0;
-	case CAIRN_CHANGE_RENAMED:
-		if (!is_file(c) && !S_ISDIR(c->now.mode)) {
-			w->left_out++;
-			return 0;
-		}
-		return write_renamed(w, c);
-	default:
-		return 0;
-	}
+	return write_pair(w, p->in_base && is_same_type(p) ? p : NULL, p);
 }
 
 int cairn_patch(struct cairn_branch *branch, const struct cairn_changes *changes,
-		const char *const *paths, size_t path_count, cairn_patch_fn fn, void *arg,
-		size_t *ret_left_out, struct cairn_error *err)
+		const char *const *paths, size_t path_count, bool texts, cairn_patch_fn fn,
+		void *arg, size_t *ret_left_out, struct cairn_error *err)
 {
-	struct writer w = {
-		.branch = branch,
-		.changes = changes,
-		.fn = fn,
-		.arg = arg,
-		.err = err,
+	static int (*const rounds[])(struct writer * w, const struct cairn_patch_path *p) = {
+		write_deleted, write_renamed, write_rest
 	};
-	int r = 0;
+	_cleanup_(cairn_patch_paths_free) struct cairn_patch_paths files = { 0 };
+	struct writer w = { .branch = branch, .texts = texts, .fn = fn, .arg = arg, .err = err };
+	int r;
 
+	r = cairn_patch_paths_find(branch, changes, paths, path_count, &files, err);
 	git_libgit2_init();
-	for (int round = 0; r == 0 && round < 2; round++) {
-		for (size_t i = 0; r == 0 && i < changes->count; i++) {
-			const struct cairn_change *c = changes->list[i];
-
-			if (!cairn_change_matches(c, paths, path_count))
-				continue;
-			r = round == 0 ? write_going(&w, c) : write_coming(&w, c);
-		}
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(rounds); i++)
+		for (struct cairn_patch_path *p = files.table; r == 0 && p; p = p->hh.next)
+			r = rounds[i](&w, p);
 	git_libgit2_shutdown();
 	if (r == 0)
-		*ret_left_out = w.left_out;
+		*ret_left_out = files.left_out + w.left_out;
 	return r;
 }

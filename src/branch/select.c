@@ -76,7 +76,7 @@ static int check_needs(const struct cairn_changes *changes, struct broken *ret)
 		struct cairn_change *with;
 
 		if (c->selected || !c->from || c->kind == CAIRN_CHANGE_DELETED ||
-		    (c->in_place && !c->unit) || c->kind == CAIRN_CHANGE_NONE)
+		    (c->in_place && !c->unit && !c->nameless) || c->kind == CAIRN_CHANGE_NONE)
 			continue;
 		r = find_going(&going, c->from, &with);
 		if (r == 0 && with) {

@@ -7,6 +7,7 @@
 
 #include "mount/json.h"
 #include "mount/live.h"
+#include "mount/number.h"
 #include "mount/resolve.h"
 
 /* "a/b/", "./a//b" and "/a/b" are one. NULL: it leads out of the workspace, or no memory. */
@@ -122,6 +123,32 @@ int cairn_cli_open_branch(const char *workspace, bool read_only, struct cairn_br
 	return 0;
 }
 
+static void show_bytes(void *arg, size_t bytes)
+{
+	struct cairn_branch_progress *progress = arg;
+	char size[CAIRN_SIZE_TEXT_MAX];
+
+	progress->bytes += bytes;
+	if (!cairn_progress_is_due(&progress->progress))
+		return;
+	cairn_size_format(progress->bytes, size);
+	cairn_progress_show(&progress->progress, "%s: %s", progress->progress.what, size);
+}
+
+void cairn_branch_progress_begin(struct cairn_branch_progress *ret, struct cairn_branch *branch,
+				 const char *what)
+{
+	ret->bytes = 0;
+	cairn_progress_begin_unheld(&ret->progress, what);
+	branch->progress = show_bytes;
+	branch->progress_arg = ret;
+}
+
+void cairn_branch_progress_end(struct cairn_branch_progress *progress)
+{
+	cairn_progress_end(&progress->progress);
+}
+
 bool cairn_cli_colours(FILE *to)
 {
 	const char *terminal = getenv("TERM");
@@ -167,16 +194,6 @@ int cairn_cli_refuse_directory(const char *path, struct cairn_error *err)
 			       "apply the patch of 'cairnfs diff --patch' there, or copy from a "
 			       "mount of the branch",
 			       path);
-}
-
-void cairn_cli_print_path(FILE *to, const char *text)
-{
-	for (const char *c = text; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			fprintf(to, "\\x%02x", (unsigned char)*c);
-		else
-			fputc(*c, to);
-	}
 }
 
 static void print_names(FILE *to, const struct cairn_change *change)

@@ -5,6 +5,7 @@
 
 #include "branch/change.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 
 /* Arguments: one workspace, then any number of paths. */
 struct cairn_branch_args {
@@ -26,12 +27,18 @@ int cairn_cli_settled(const char *workspace, char **ret, struct cairn_error *err
 /* -EOPNOTSUPP with words for a base that is a directory: there is no record of what it was. */
 int cairn_cli_refuse_directory(const char *path, struct cairn_error *err);
 
-/* Names may hold anything: control characters are printed as \xNN. */
-void cairn_cli_print_path(FILE *to, const char *text);
-
 /* Opens the branch and its base. */
 int cairn_cli_open_branch(const char *workspace, bool read_only, struct cairn_branch *ret,
 			  struct cairn_error *err);
+
+/* Progress of what is read of a branch and its base: `what`, and how many bytes of it. */
+struct cairn_branch_progress {
+	struct cairn_progress progress;
+	uint64_t bytes;
+};
+void cairn_branch_progress_begin(struct cairn_branch_progress *ret, struct cairn_branch *branch,
+				 const char *what);
+void cairn_branch_progress_end(struct cairn_branch_progress *progress);
 
 /* Whether to print in colours. */
 bool cairn_cli_colours(FILE *to);

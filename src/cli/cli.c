@@ -13,13 +13,33 @@
 
 #define BUSY_TIMEOUT_MS 5000U
 
+void cairn_cli_print_path(FILE *to, const char *text)
+{
+	for (const char *c = text; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			fprintf(to, "\\x%02x", (unsigned char)*c);
+		else
+			fputc(*c, to);
+	}
+}
+
+/* One line, whatever names are in it. */
+static void print_error(const char *fmt, va_list ap)
+{
+	_cleanup_(cairn_freep) char *text = NULL;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	fputs("cairnfs: ", stderr);
+	cairn_cli_print_path(stderr, text ?: "out of memory");
+}
+
 int cairn_cli_fail(const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("cairnfs: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	print_error(fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
 	return CAIRN_EXIT_FAILURE;
@@ -34,9 +54,8 @@ int cairn_cli_usage_error(const char *command, const char *fmt, ...)
 {
 	va_list ap;
 
-	fputs("cairnfs: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	print_error(fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "; see %s --help\n", command);
 	return EINVAL;

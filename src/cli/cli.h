@@ -50,6 +50,9 @@ int cairn_cmd_mount_direct(int argc, char **argv);
 /* `mount.fuse.cairnfs WORKSPACE DIR [-sfnvrw] [-t TYPE] [-o OPTION,...]`, as mount(8) calls it. */
 int cairn_cmd_mount_helper(int argc, char **argv);
 
+/* Names may hold anything: control characters are printed as \xNN. */
+void cairn_cli_print_path(FILE *to, const char *text);
+
 /* Prints an error line; the value is CAIRN_EXIT_FAILURE. The second takes the text from `err`, or
  * the name of errno -r where nothing was said. */
 int cairn_cli_fail(const char *fmt, ...) _printf_(1, 2);

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "branch/complete.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "mount/json.h"
+#include "mount/live.h"
 #include "mount/mark.h"
 #include "mount/resolve.h"
 #include "store/check.h"
@@ -50,7 +52,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_option option_table[] = {
 	{ "repair", KEY_REPAIR, NULL, 0, "Say what is wrong, then mend it, in one transaction", 0 },
 	{ "dense", KEY_DENSE, NULL, 0,
-	  "Fill the holes of sparse files with zeros, for AgentFS SDKs that misread them", 0 },
+	  "Fill the holes of sparse files with zeros, for AgentFS SDKs that misread them; copy "
+	  "into a "
+	  "branch what AgentFS would not find in its base",
+	  0 },
 	{ "json", 'j', NULL, 0, "Print one JSON object", 0 },
 	{ 0 },
 };
@@ -72,6 +77,7 @@ struct run {
 	char *path;
 	struct cairn_mark_info mounted; /* all zero where it is not */
 	struct cairn_check_result result;
+	struct cairn_complete_result completed; /* from the base of a branch */
 	json_t *findings;
 	struct cairn_progress progress;
 };
@@ -161,10 +167,63 @@ static int take_mark(const struct run *run, struct cairn_mark **ret, struct cair
 	return cairn_mark_take(run->path, NULL, false, ret, err);
 }
 
+static bool is_branch(const char *path)
+{
+	struct cairn_store_info info = { 0 };
+	bool branch;
+
+	/* What is wrong with the file, the check says. */
+	if (cairn_sqlite_store_info(path, &info, NULL) < 0)
+		return false;
+	branch = info.base_path;
+	free(info.base_path);
+	return branch;
+}
+
+static int complete(struct run *run, struct cairn_error *err)
+{
+	struct cairn_branch branch = { 0 };
+	int r;
+
+	r = cairn_branch_open(run->path, false, &branch, err);
+	if (r < 0)
+		return r;
+	r = cairn_live_settle(branch.base_path, err);
+	if (r == 0)
+		r = cairn_branch_open_base(&branch, err);
+	if (r == 0)
+		r = cairn_complete(&branch, &run->completed, err);
+	cairn_branch_close(&branch);
+	return r;
+}
+
+/* A branch is completed where nothing is wrong with it, and then its holes are filled. */
+static int densify_branch(struct run *run, struct cairn_error *err)
+{
+	const struct cairn_check_options options = {
+		.dense = true,
+		.busy_timeout_ms = BUSY_TIMEOUT_MS,
+	};
+	struct cairn_check_result *result = &run->result, filled = { 0 };
+	int r;
+
+	if (result->left > 0 || result->incomplete || result->repair_failed < 0)
+		return 0;
+	r = complete(run, err);
+	if (r == 0)
+		r = cairn_check(run->path, &options, &filled, err);
+	if (r < 0)
+		filled.repair_failed = r;
+	result->repair_failed = filled.repair_failed;
+	result->holes = filled.holes;
+	result->filled = filled.filled;
+	return 0;
+}
+
 static int check(struct run *run, struct cairn_error *err)
 {
 	_cleanup_(cairn_mark_releasep) struct cairn_mark *mark = NULL;
-	const struct cairn_check_options options = {
+	struct cairn_check_options options = {
 		.repair = run->in->repair,
 		.dense = run->in->dense,
 		.busy_timeout_ms = BUSY_TIMEOUT_MS,
@@ -172,6 +231,7 @@ static int check(struct run *run, struct cairn_error *err)
 		.progress = show_progress,
 		.arg = run,
 	};
+	bool branch;
 	int r;
 
 	r = cairn_resolve_workspace(run->in->args.value[0], &run->path, NULL, err);
@@ -183,7 +243,11 @@ static int check(struct run *run, struct cairn_error *err)
 		if (r < 0)
 			return r;
 	}
+	branch = run->in->dense && is_branch(run->path);
+	options.dense &= !branch;
 	r = cairn_check(run->path, &options, &run->result, err);
+	if (r == 0 && branch)
+		r = densify_branch(run, err);
 	cairn_progress_clear(&run->progress);
 	return r;
 }
@@ -212,6 +276,10 @@ static int print_json(struct run *run)
 	json_object_set_new(summary, "entries", json_integer((json_int_t)result->entries));
 	json_object_set_new(summary, "holes_filled", json_integer((json_int_t)result->holes));
 	json_object_set_new(summary, "bytes_filled", json_integer((json_int_t)result->filled));
+	json_object_set_new(summary, "entries_copied",
+			    json_integer((json_int_t)run->completed.entries));
+	json_object_set_new(summary, "bytes_copied",
+			    json_integer((json_int_t)run->completed.bytes));
 	json_object_set_new(root, "summary", summary);
 	return cairn_cli_print_json(root) == 0 ? exit_status(run) : EXIT_NOT_CHECKED;
 }
@@ -224,6 +292,11 @@ static int print_text(const struct run *run)
 		printf("%s is %s%s: this is its last commit\n", run->path,
 		       run->mounted.directory ? "mounted on " : "in use",
 		       run->mounted.directory ? run->mounted.directory : "");
+	if (run->completed.files + run->completed.entries + run->completed.hidden > 0)
+		printf("%s: completed from its base: %" PRIu64 " files, %" PRIu64
+		       " entries, %" PRIu64 " bytes\n",
+		       run->path, run->completed.files, run->completed.entries,
+		       run->completed.bytes);
 	if (result->holes > 0)
 		printf("%s: %" PRIu64 " holes filled with %" PRIu64 " bytes of zeros\n", run->path,
 		       result->holes, result->filled);

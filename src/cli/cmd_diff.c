@@ -59,12 +59,14 @@ struct diff {
 	const char *const *paths;
 	size_t path_count;
 	bool colours;
+	struct cairn_branch_progress progress;
 	/* --stat */
 	size_t files, added, removed;
 };
 
 static void diffp(struct diff *diff)
 {
+	cairn_branch_progress_end(&diff->progress);
 	cairn_changes_free(&diff->changes);
 	cairn_branch_close(&diff->branch);
 }
@@ -88,6 +90,19 @@ static void print_person(const struct diff *diff)
 		puts("No changes.");
 }
 
+/* A line is to stay one, and a tab between two names the only one. */
+static void print_name(const char *name)
+{
+	bool plain = true;
+
+	for (const char *c = name; *c; c++)
+		plain &= (unsigned char)*c >= 0x20 && *c != 0x7f && *c != '"' && *c != '\\';
+	if (plain)
+		fputs(name, stdout);
+	else
+		cairn_patch_quote(stdout, "", name);
+}
+
 static void print_status(const struct diff *diff)
 {
 	static const char letters[] = " ADMTR";
@@ -98,9 +113,12 @@ static void print_status(const struct diff *diff)
 		if (!is_shown(diff, c))
 			continue;
 		printf("%c\t", letters[c->kind]);
-		if (c->kind == CAIRN_CHANGE_RENAMED)
-			printf("%s\t", c->from + 1);
-		puts((c->kind == CAIRN_CHANGE_DELETED ? c->from : c->path) + 1);
+		if (c->kind == CAIRN_CHANGE_RENAMED) {
+			print_name(c->from + 1);
+			putchar('\t');
+		}
+		print_name((c->kind == CAIRN_CHANGE_DELETED ? c->from : c->path) + 1);
+		putchar('\n');
 	}
 }
 
@@ -134,9 +152,10 @@ static const char *line_colour(const char *line)
 
 static int print_patch(void *arg, const struct cairn_patch_file *file)
 {
-	const struct diff *diff = arg;
+	struct diff *diff = arg;
 	const char *line = file->text, *end = file->text + file->len;
 
+	cairn_progress_clear(&diff->progress.progress);
 	if (!diff->colours) {
 		fwrite(file->text, 1, file->len, stdout);
 		return ferror(stdout) ? -EIO : 0;
@@ -166,10 +185,14 @@ static int print_stat(void *arg, const struct cairn_patch_file *file)
 {
 	struct diff *diff = arg;
 
-	if (file->renamed)
-		printf(" %s => %s |", file->from, file->to);
-	else
-		printf(" %s |", file->to ? file->to : file->from);
+	cairn_progress_clear(&diff->progress.progress);
+	putchar(' ');
+	if (file->renamed) {
+		print_name(file->from);
+		fputs(" => ", stdout);
+	}
+	print_name(file->to ? file->to : file->from);
+	fputs(" |", stdout);
 	if (file->binary) {
 		printf(" Bin %" PRId64 " -> %" PRId64 " bytes\n", file->old_size, file->new_size);
 	} else {
@@ -184,19 +207,21 @@ static int print_stat(void *arg, const struct cairn_patch_file *file)
 	return 0;
 }
 
-static int print_files(struct diff *diff, cairn_patch_fn fn, struct cairn_error *err)
+static int print_files(struct diff *diff, bool texts, cairn_patch_fn fn, struct cairn_error *err)
 {
 	size_t left_out = 0;
 	int r;
 
-	r = cairn_patch(&diff->branch, &diff->changes, diff->paths, diff->path_count, fn, diff,
-			&left_out, err);
+	r = cairn_patch(&diff->branch, &diff->changes, diff->paths, diff->path_count, texts, fn,
+			diff, &left_out, err);
+	cairn_progress_clear(&diff->progress.progress);
 	if (r < 0)
 		return cairn_cli_fail_with(r, err);
 	if (left_out)
 		fprintf(stderr,
-			"cairnfs: %zu changes are not in this: permissions, owners, attributes, "
-			"devices and files over 1 GiB; see cairnfs diff without an option\n",
+			"cairnfs: changes that are not in this: %zu (permissions, owners, "
+			"attributes, devices, files over 1 GiB); see cairnfs diff without an "
+			"option\n",
 			left_out);
 	return 0;
 }
@@ -207,13 +232,13 @@ static int print(struct diff *diff, int format, struct cairn_error *err)
 
 	switch (format) {
 	case KEY_STAT:
-		r = print_files(diff, print_stat, err);
+		r = print_files(diff, false, print_stat, err);
 		if (r == 0)
 			printf(" %zu files, %zu lines added, %zu removed\n", diff->files,
 			       diff->added, diff->removed);
 		return r;
 	case KEY_PATCH:
-		return print_files(diff, print_patch, err);
+		return print_files(diff, true, print_patch, err);
 	case KEY_NAME_STATUS:
 		print_status(diff);
 		return 0;
@@ -236,8 +261,11 @@ static int run(const struct diff_args *in)
 	int r;
 
 	r = cairn_cli_open_branch(in->args.workspace, true, &diff.branch, &err);
-	if (r == 0)
+	if (r == 0) {
+		cairn_branch_progress_begin(&diff.progress, &diff.branch, "comparing");
 		r = cairn_changes_find(&diff.branch, &diff.changes, &err);
+		cairn_progress_clear(&diff.progress.progress);
+	}
 	if (r < 0)
 		return cairn_cli_fail_with(r, &err);
 	return print(&diff, in->format, &err);

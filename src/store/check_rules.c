@@ -42,6 +42,12 @@
 	"(SELECT COUNT(*) FROM fs_dentry AS e JOIN fs_inode AS c ON c.ino = e.ino "                \
 	"WHERE e.parent_ino = i.ino AND " DIRECTORY("c") ")"
 
+/* Over a base a directory has the count that says nothing, as long as it may show something of it.
+ */
+#define OVERLAY                                                                                    \
+	"EXISTS (SELECT 1 FROM sqlite_schema AS s WHERE s.type = 'table' AND s.name = "            \
+	"'fs_overlay_config')"
+
 /* LENGTH() of a blob does not read it. */
 #define BYTES(value)                                                                               \
 	"CASE typeof(" value ") WHEN 'blob' THEN LENGTH(" value ") "                               \
@@ -517,8 +523,8 @@ const struct cairn_check_rule cairn_check_rules[] = {
 			"+ " SUBDIRECTORIES ") FROM fs_inode AS i WHERE " DIRECTORY(
 				"i") " AND (i.ino = 1 OR " NAMED
 				     ") AND typeof(i.nlink) = 'integer' "
-				     "AND i.nlink >= 1 AND i.nlink <> 2 "
-				     "+ " SUBDIRECTORIES,
+				     "AND i.nlink >= 1 AND NOT (i.nlink = 1 AND " OVERLAY
+				     ") AND i.nlink <> 2 + " SUBDIRECTORIES,
 	},
 	{
 		.code = "chunk_owner",

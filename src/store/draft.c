@@ -70,7 +70,7 @@ static int check_target(const struct cairn_draft *draft, bool force, struct cair
 		if (!force)
 			return cairn_error_set(err, -EEXIST,
 					       "'%s' already exists; choose another name, or "
-					       "replace it with --force",
+					       "delete it first",
 					       draft->path);
 		if (!S_ISREG(st.st_mode))
 			return cairn_error_set(err, -EINVAL,
@@ -82,10 +82,10 @@ static int check_target(const struct cairn_draft *draft, bool force, struct cair
 	/* SQLite would play back into the new file what an old one left. */
 	for (size_t i = 0; !force && i < ARRAY_SIZE(suffixes); i++)
 		if (cairn_probe_beside(draft->target, suffixes[i]) >= 0)
-			return cairn_error_set(err, -EEXIST,
-					       "'%s%s' is left from an earlier file; remove it, or "
-					       "use --force",
-					       draft->path, suffixes[i]);
+			return cairn_error_set(
+				err, -EEXIST,
+				"'%s%s' is left from an earlier file; delete it first", draft->path,
+				suffixes[i]);
 	return 0;
 }
 
@@ -226,8 +226,8 @@ int cairn_draft_place(struct cairn_draft *draft, bool force, struct cairn_error 
 	}
 	if (r == -EEXIST)
 		return cairn_error_set(err, r,
-				       "'%s' already exists; choose another name, or replace it "
-				       "with --force",
+				       "'%s' already exists; choose another name, or delete it "
+				       "first",
 				       draft->path);
 	if (r < 0)
 		return cairn_draft_failed(draft, r, err);

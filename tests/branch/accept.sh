@@ -255,23 +255,32 @@ fifty_agents() {
 	for i in $(seq 50); do
 		cairnfs init "$scratch/agents/$i.db" --base "$base" >/dev/null
 	done
+	cairnfs mount "$base" "$mnt"
+	for i in $(seq 50); do
+		mkdir "$scratch/agents/m$i"
+		cairnfs mount "$scratch/agents/$i.db" "$scratch/agents/m$i"
+	done
 	many() {
 		local mnt=$scratch/agents/m$1
 
-		mkdir "$mnt"
-		"$CAIRNFS_BIN" mount "$scratch/agents/$1.db" "$mnt"
 		echo "$1" >"$mnt/own-$1"
 		echo "$1" >"$mnt/shared"
 		echo "$1" >>"$mnt/src/a.c"
-		[ ! -e "$mnt/own-$((1 + $1 % 50))" ]
+		sync "$mnt/shared"
+		[ "$(find "$mnt" -name 'own-*')" = "$mnt/own-$1" ]
 		[ "$(cat "$mnt/shared")" = "$1" ]
-		"$CAIRNFS_BIN" umount "$mnt"
+		[ "$(tail -n 1 "$mnt/src/a.c")" = "$1" ]
 	}
 	export -f many
 	export scratch
-	seq 50 | xargs -P 8 -I{} bash -ec 'many {}'
-	with "$base" '[ ! -e shared ]; [ -z "$(find . -name "own-*")" ]
-		[ "$(grep -c 1 src/a.c)" = 0 ]'
+	seq 50 | xargs -P 50 -I{} bash -ec 'many {}'
+	[ ! -e "$mnt/shared" ]
+	[ -z "$(find "$mnt" -name 'own-*')" ]
+	[ "$(grep -c 1 "$mnt/src/a.c")" = 0 ]
+	for i in $(seq 50); do
+		cairnfs umount "$scratch/agents/m$i"
+	done
+	cairnfs umount "$mnt"
 	cairnfs accept "$scratch/agents/1.db" >/dev/null
 	for i in $(seq 2 50); do
 		not cairnfs accept "$scratch/agents/$i.db" 2>"$scratch/err"
@@ -460,6 +469,31 @@ noted_without_need() {
 	with "$base" '[ "$(cat keep mode src/a.c other-new)" = "$(printf "mine\nx\nother\nn")" ]'
 }
 
+# A mount over a snapshot of the base stays at that; what was changed there is for the base.
+over_one_version() {
+	local agent_mnt=$scratch/agent-mnt
+
+	fresh
+	cairnfs snapshot "$base" "$scratch/version.db"
+	with "$base" 'echo later >keep; echo later >both; rm mode; echo new >new'
+	mkdir -p "$agent_mnt"
+	cairnfs mount "$agent" "$agent_mnt" -o base="$scratch/version.db"
+	[ "$(cat "$agent_mnt/keep" "$agent_mnt/mode")" = "$(printf 'keep\nmode')" ]
+	[ ! -e "$agent_mnt/new" ]
+	echo mine >"$agent_mnt/keep"
+	mv "$agent_mnt/src" "$agent_mnt/source"
+	not cairnfs accept "$agent" 2>"$scratch/err"
+	grep '^keep: changed in the base since' "$scratch/err"
+	cairnfs accept "$agent" source
+	[ "$(cat "$agent_mnt/keep" "$agent_mnt/mode")" = "$(printf 'mine\nmode')" ]
+	cairnfs umount "$agent_mnt"
+	[ "$(cairnfs diff "$agent" --name-status)" = $'M\tkeep' ]
+	sound "$base"
+	with "$base" '[ -f source/a.c ]; [ ! -e src ]; [ "$(cat keep new)" = "$(printf "later\nnew")" ]'
+	with "$agent" '[ -f source/a.c ]; [ "$(cat keep new)" = "$(printf "mine\nnew")" ]'
+	with "$scratch/version.db" '[ -f src/a.c ]; [ "$(cat keep)" = keep ]'
+}
+
 directories_are_refused() {
 	mkdir -p "$scratch/dir"
 	cairnfs init "$scratch/over.db" --base "$scratch/dir"
@@ -501,5 +535,6 @@ check 'both are mounted' mounted_both
 check 'agents see what was accepted, and no more' isolation
 check 'a change meets what came before it was committed' noted_at_the_change
 check 'a change that was not committed meets nothing else' noted_without_need
+check 'a mount over one version of the base' over_one_version
 check 'a base directory is refused in one line' directories_are_refused
 finish

@@ -144,6 +144,76 @@ attributes() {
 	grep -E 'keep \(mode(, owner)?\)' "$scratch/person"
 }
 
+# Whatever is in a name, a change is a line, and what is printed does nothing to a terminal.
+odd_names() {
+	local agent=$scratch/odd-$1.db
+
+	odd() {
+		(
+			cd "$mnt"
+			echo 1 >-dash
+			echo 2 >$'new\nline'
+			echo 3 >$'esc\e[31m'
+			echo 4 >'back\slash'
+			echo 5 >'"quote'
+			echo 6 >$'latin\xe9'
+			mv 'a name' $'a\tname'
+			rm $'\xc3\xa4'
+		)
+	}
+	cairnfs init "$agent" --base "$base"
+	mounted "$agent" odd
+	cat >"$scratch/expected" <<-'END'
+		A	"\"quote"
+		A	-dash
+		R	a name	"a\tname"
+		A	"back\\slash"
+		A	"esc\033[31m"
+		A	latin?
+		A	"new\nline"
+		D	ä
+	END
+	cairnfs diff "$agent" --name-status | sed $'s/\xe9/?/' >"$scratch/status"
+	same "$scratch/expected" "$scratch/status"
+	cairnfs diff "$agent" --stat >"$scratch/stat"
+	cairnfs diff "$agent" >"$scratch/person"
+	[ "$(wc -l <"$scratch/stat")" = 9 ]
+	[ "$(wc -l <"$scratch/person")" = 8 ]
+	not grep -F $'\e' "$scratch/stat" "$scratch/person"
+	[ "$(cairnfs diff "$agent" --name-status -- -dash)" = $'A\t-dash' ]
+	cairnfs diff "$agent" --json | jq -e 'map(.path) | contains(["/new\nline", "/-dash"])'
+	cairnfs diff "$agent" --patch >"$scratch/patch"
+	cp -a "$scratch/before-$1" "$scratch/odd-$1"
+	cd "$scratch/odd-$1"
+	git init -q .
+	git apply "$scratch/patch"
+	rm -r .git
+	content . >"$scratch/patched"
+	mounted "$agent" content "$mnt" >"$scratch/after"
+	same "$scratch/after" "$scratch/patched"
+	not cairnfs diff $'no\nsuch\e.db' 2>"$scratch/err"
+	[ "$(wc -l <"$scratch/err")" = 1 ]
+	not grep -F $'\e' "$scratch/err"
+}
+
+# On a terminal, where it takes a while, a line of progress that goes away; elsewhere, nothing.
+progress() {
+	local agent=$scratch/slow-$1.db slow
+
+	slow="'$CAIRNFS_BIN' diff '$agent' --patch | { sleep 2; cat >/dev/null; }"
+	more_than_a_pipe_holds() {
+		seq 100000 >"$mnt/new-1"
+		seq 100000 >"$mnt/new-2"
+	}
+	cairnfs init "$agent" --base "$base"
+	mounted "$agent" more_than_a_pipe_holds
+	script -qec "$slow" "$scratch/typescript" >/dev/null </dev/null
+	grep -q 'comparing: ' "$scratch/typescript"
+	grep -q $'\r\033\\[K' "$scratch/typescript"
+	bash -c "$slow" 2>"$scratch/err"
+	[ ! -s "$scratch/err" ]
+}
+
 refuses_what_is_no_branch() {
 	cairnfs init "$scratch/plain.db"
 	not cairnfs diff "$scratch/plain.db" 2>"$scratch/err"
@@ -167,6 +237,8 @@ for kind in workspace directory; do
 	check "$kind: patch applies the patch" patch_applies "$kind"
 	check "$kind: what was changed and put back is no change" equal_is_no_change "$kind"
 	check "$kind: modes, owners and attributes" attributes "$kind"
+	check "$kind: odd names" odd_names "$kind"
+	check "$kind: progress on a terminal" progress "$kind"
 done
 check 'a workspace without a base is refused' refuses_what_is_no_branch
 finish

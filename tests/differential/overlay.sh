@@ -1,6 +1,7 @@
 #!/bin/bash
 # The differential test over overlays: a random tree becomes the base, of one kind or another, and
-# random operations go on over it, on an overlay and on a plain copy. TAP on stdout.
+# random operations go on over it, on an overlay and on a plain copy. Then the overlay is accepted,
+# which makes its base what the copy is, and that is undone. TAP on stdout.
 #
 #	overlay.sh DIFFERENTIAL [OPS [ROUNDS]]
 #
@@ -39,6 +40,43 @@ sum_of() {
 	fi
 }
 
+# shape WORKSPACE|DIR MOUNTPOINT: what an accept brings over: all but times.
+shape() {
+	local dir=$1
+
+	[ -d "$1" ] || {
+		dir=$2
+		"$CAIRNFS_BIN" mount "$1" "$dir" -o xattr
+	}
+	(
+		cd "$dir"
+		find . -type d -printf '%P %y %m %U %G\n' -o -printf '%P %y %m %U %G %n %s %l\n' |
+			LC_ALL=C sort
+		find . -type f -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum
+		getfattr -R -h -d -m - . 2>/dev/null |
+			awk '/^# file: / { name = $0; next } NF { print name, $0 }' | LC_ALL=C sort
+	)
+	[ "$dir" = "$1" ] || "$CAIRNFS_BIN" umount "$dir"
+}
+
+# accepted DIR BASE AGENT: the base becomes what DIR/plain is, and then again what DIR/kept is.
+accepted() {
+	shape "$1/plain" >"$1/want"
+	"$CAIRNFS_BIN" accept "$3"
+	"$CAIRNFS_BIN" check "$2"
+	"$CAIRNFS_BIN" check "$3"
+	shape "$2" "$1/mount" >"$1/now"
+	same "$1/want" "$1/now"
+	shape "$3" "$1/mount" >"$1/now"
+	same "$1/want" "$1/now"
+	[ "$("$CAIRNFS_BIN" diff "$3")" = 'No changes.' ]
+	"$CAIRNFS_BIN" undo "$2"
+	"$CAIRNFS_BIN" check "$2"
+	shape "$1/kept" >"$1/want"
+	shape "$2" "$1/mount" >"$1/now"
+	same "$1/want" "$1/now"
+}
+
 # over KIND SEED: a base of this kind, then overlays over it, one after the other.
 over() {
 	local dir="$scratch/$1-$2" start base sum round
@@ -69,6 +107,10 @@ over() {
 			"${options[round % ${#options[@]}]}" \
 			--no-dir-nlink --go-on "$start"
 		[ "$(sum_of "$base")" = "$sum" ]
+		if [ "$1" != directory ]; then
+			accepted "$dir" "$base" "$dir/agent.db"
+			sum=$(sum_of "$base")
+		fi
 		rm -r "$dir/plain" "$dir/agent.db"
 	done
 }

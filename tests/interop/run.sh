@@ -144,6 +144,82 @@ relabel_old() {
 	! sqlite3 "$1" 'SELECT rdev FROM fs_inode' 2>/dev/null
 }
 
+make_base() {
+	mkdir -p "$base/docs/img" "$base/old/in" "$base/papers/img" "$base/src"
+	head -c 3000000 /dev/zero | tr '\0' x >"$base/big"
+	echo mode >"$base/mode"
+	echo doc >"$base/docs/d"
+	echo img >"$base/docs/img/i"
+	echo paper >"$base/papers/img/p"
+	echo paper >"$base/papers/d"
+	echo in >"$base/old/in/f"
+	echo keep >"$base/old/keep"
+	echo linked >"$base/src/one"
+	ln "$base/src/one" "$base/two"
+	ln -s src/one "$base/link"
+	truncate -s 300000 "$base/sparse"
+	echo gone >"$base/gone"
+}
+
+# An agent's work: what AgentFS would have copied up whole, moved, or cannot say at all.
+work() {
+	cd "$mnt"
+	printf y | dd of=big bs=1 seek=2000000 conv=notrunc status=none
+	chmod 755 mode
+	rm papers/d
+	rm -r papers
+	mv docs papers
+	mv papers/img pictures
+	mkdir papers/img
+	echo new >papers/img/new
+	mv old older
+	rm older/keep
+	mkdir -p old/in
+	echo 2 >old/keep
+	rm two
+	echo more >>src/one
+	printf z | dd of=sparse bs=1 seek=200000 conv=notrunc status=none
+	rm gone
+}
+
+# sees_the_same: AgentFS shows of the overlay what the mount shows.
+sees_the_same() {
+	sqlite3 "$db" 'SELECT json_group_array(path) FROM fs_whiteout' |
+		node "$peer_dir/overlay.mjs" tree "$db" "$base" >"$scratch/sdk.tree"
+	mount_it "$db"
+	node "$peer_dir/overlay.mjs" plain "$mnt" >"$scratch/mount.tree"
+	umount_it "$db"
+	same "$scratch/mount.tree" "$scratch/sdk.tree"
+}
+
+make_overlay() {
+	make_base
+	"$CAIRNFS_BIN" init "$db" --base "$base"
+	sees_the_same
+	mount_it "$db"
+	(work)
+	umount_it "$db"
+}
+
+# The SDK cannot know before, which shows that the test would see it.
+complete_overlay() {
+	if sees_the_same; then
+		return 1
+	fi
+	"$CAIRNFS_BIN" check "$db" --dense
+	"$CAIRNFS_BIN" check "$db"
+	sees_the_same
+	"$CAIRNFS_BIN" check "$db" --dense >"$scratch/out"
+	[ "$(wc -l <"$scratch/out")" = 1 ]
+}
+
+# What the SDK makes in a branch lies over the base as what the mount makes does.
+sdk_fills_overlay() {
+	peer fill "$db"
+	peer tree "$db" | grep -F '"/sizes/300000"' >/dev/null
+	sees_the_same
+}
+
 scratch
 mnt="$scratch/mnt"
 mkdir "$mnt"
@@ -184,4 +260,9 @@ db="$scratch/relabelled.db"
 check "a file of AgentFS 0.2 that the SDK calls 0.4" relabel_old "$db"
 check "the mount reads it" old_reads "$db"
 check "the mount writes to it, the SDK reads" mount_changes "$db" fill
+db="$scratch/overlay.db"
+base="$scratch/base"
+check "an overlay over a directory" make_overlay
+check "completed, AgentFS sees the same in it" complete_overlay
+check "the SDK adds files to it" sdk_fills_overlay
 finish

@@ -292,6 +292,19 @@ Test(check, what_cairnfs_makes_is_clean)
 	cr_assert_eq(result.holes, 0);
 }
 
+/* A directory that shows something of a base does not count its subdirectories. */
+Test(check, a_count_that_says_nothing_is_as_it_should_be_over_a_base)
+{
+	sx_sql(NULL, "CREATE TABLE fs_overlay_config (key TEXT PRIMARY KEY, value TEXT NOT NULL);"
+		     "INSERT INTO fs_overlay_config VALUES ('base_path', '/base');"
+		     "UPDATE fs_inode SET nlink = 1 WHERE ino = 10");
+	check(false, false);
+	cr_assert_eq(result.errors + result.notes, 0, "%s", seen.codes[0]);
+	sx_sql(NULL, "UPDATE fs_inode SET nlink = 7 WHERE ino = 10");
+	check(false, false);
+	cr_assert(has(&seen, "directory_count"));
+}
+
 static void expect_mended(const struct rule *rule)
 {
 	check(true, false);
