@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 /* What remains of the WAL file after it starts over. Blocks that are there already are cheaper to
  * write than new ones. */
@@ -18,13 +17,22 @@ static void store_close(struct cairn_store *base)
 
 static int store_present(struct cairn_store *base)
 {
-	const struct sqlite_store *store = CONTAINER_OF(base, struct sqlite_store, base);
-	struct stat st;
+	return cairn_probe_present(&CONTAINER_OF(base, struct sqlite_store, base)->probe);
+}
 
-	if (stat(store->probe.real_path, &st) < 0 || st.st_dev != store->device ||
-	    st.st_ino != store->inode)
+int cairn_sqlite_connect(struct cairn_sql *ret, const struct cairn_sql_target *target,
+			 const struct sqlite_store *store)
+{
+	int moved = 0, r;
+
+	r = cairn_sql_open(ret, target, store->log);
+	if (r < 0)
+		return r;
+	/* Nothing is read yet. What is open is what is at the path, and that is ours. */
+	if (sqlite3_file_control(ret->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+	    moved)
 		return -EIO;
-	return 0;
+	return cairn_probe_present(&store->probe);
 }
 
 static const struct cairn_store_ops sqlite_ops = {
@@ -85,6 +93,8 @@ static void remove_empty_wal(const struct sqlite_store *store)
 
 	if (!target.read_only || target.immutable || store->probe.has_wal ||
 	    !store->probe.dir_writable)
+		return;
+	if (cairn_probe_present(&store->probe) < 0)
 		return;
 	if (cairn_probe_beside(store->probe.real_path, "-wal") != 0)
 		return;
@@ -165,17 +175,6 @@ static void while_busy(void *arg)
 
 	if (store->base.on_busy)
 		store->base.on_busy(store->base.on_busy_arg);
-}
-
-static int note_identity(struct sqlite_store *store)
-{
-	struct stat st;
-
-	if (stat(store->probe.real_path, &st) < 0)
-		return -errno;
-	store->device = st.st_dev;
-	store->inode = st.st_ino;
-	return 0;
 }
 
 static int open_writer(struct sqlite_store *store, const char *path, struct cairn_error *err)
@@ -281,7 +280,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 	store->one = options->one;
 	store->one_moment = options->one_moment;
 	store->base.stats = &store->stats;
-	r = cairn_sql_open(&store->sql, &store->target, store->log);
+	r = cairn_sqlite_connect(&store->sql, &store->target, store);
 	if (r < 0)
 		return r;
 	set_checkpoint_on_close(store, store->probe.wal_size == 0);
@@ -298,10 +297,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 	if (r < 0)
 		return r;
 	store->base.branch = store->schema.has_base ? &cairn_sqlite_branch : NULL;
-	r = look_for_xattrs(store);
-	if (r < 0)
-		return r;
-	return note_identity(store);
+	return look_for_xattrs(store);
 }
 
 static int say_locked(const char *path, struct cairn_error *err)
@@ -319,6 +315,44 @@ static int say_locked(const char *path, struct cairn_error *err)
 			       path);
 }
 
+/* Whether SQLite failed at what only a write-ahead log needs of a file system, or at locks. A VFS
+ * without the calls for it says that the file cannot be opened. */
+static bool failed_at_place(int code)
+{
+	switch (code) {
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR_SHMOPEN:
+	case SQLITE_IOERR_SHMSIZE:
+	case SQLITE_IOERR_SHMLOCK:
+	case SQLITE_IOERR_SHMMAP:
+	case SQLITE_IOERR_LOCK:
+	case SQLITE_IOERR_RDLOCK:
+	case SQLITE_IOERR_UNLOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int say_unreadable(sqlite3 *db, const char *path, struct cairn_error *err)
+{
+	int code = sqlite3_extended_errcode(db);
+	int below = code == SQLITE_CANTOPEN ? 0 : sqlite3_system_errno(db);
+
+	if (failed_at_place(code))
+		return cairn_error_set(
+			err, -EIO,
+			"'%s' cannot be opened where it lies: a write-ahead log "
+			"needs files beside it that processes can lock and map "
+			"together, and that failed: %s (SQLite error %d); move it to "
+			"a local disk",
+			path, below ? strerror(below) : sqlite3_errmsg(db), code);
+	return cairn_error_set(err, -EIO,
+			       "'%s' cannot be read: %s (SQLite error %d); it may be damaged, see "
+			       "'cairnfs check'",
+			       path, sqlite3_errmsg(db), code);
+}
+
 /* Words for a failure that has none yet, from the connection that met it. */
 static int say_failure(struct sqlite_store *store, const char *path, int r, struct cairn_error *err)
 {
@@ -330,11 +364,8 @@ static int say_failure(struct sqlite_store *store, const char *path, int r, stru
 				       db ? sqlite3_errmsg(db) : strerror(-r),
 				       store->target.read_only ? "once without -o ro"
 							       : "with -o ro");
-	if (r == -EIO && db)
-		return cairn_error_set(err, r,
-				       "'%s' cannot be read: %s (SQLite error %d); it may be "
-				       "damaged, see 'cairnfs check'",
-				       path, sqlite3_errmsg(db), sqlite3_extended_errcode(db));
+	if (r == -EIO && db && sqlite3_errcode(db) != SQLITE_OK)
+		return say_unreadable(db, path, err);
 	return cairn_error_set(err, r, "cannot open '%s': %s; check the path and the log", path,
 			       strerror(-r));
 }

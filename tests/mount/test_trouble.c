@@ -33,6 +33,7 @@ static void setup_for_root(void)
 TestSuite(away, .init = setup, .fini = fx_teardown, .timeout = 90);
 TestSuite(full, .init = setup_for_root, .fini = fx_teardown, .timeout = 90);
 TestSuite(locked, .init = setup, .fini = fx_teardown, .timeout = 60);
+TestSuite(read_only, .init = setup_for_root, .fini = fx_teardown, .timeout = 90);
 
 /* Waits until it is so. */
 #define eventually(condition)                                                                      \
@@ -70,6 +71,19 @@ static void assert_sound(void)
 	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
 	fx_cairnfs(&o, "check", fx.db);
 	cr_assert_eq(o.status, 0, "check: status %d: %s%s", o.status, o.out, o.err);
+}
+
+static unsigned char *workspace_bytes(size_t *ret_len)
+{
+	int fd = must(open(fx.db, O_RDONLY | O_CLOEXEC));
+	unsigned char *bytes;
+
+	*ret_len = (size_t)fstat_of(fd).st_size;
+	bytes = malloc(*ret_len + 1);
+	cr_assert(bytes);
+	cr_assert_eq(read_at(fd, 0, bytes, *ret_len), (ssize_t)*ret_len);
+	must(close(fd));
+	return bytes;
 }
 
 /* The workspace file is renamed. */
@@ -179,6 +193,78 @@ Test(away, an_unmount_meanwhile_fails_and_names_what_is_lost)
 	assert_sound();
 }
 
+/* Another workspace takes its place, as by mv or by an editor that writes anew. */
+
+static unsigned char *replace_workspace(size_t *ret_len)
+{
+	const char *stranger = fx_tmp_path("stranger.db");
+	struct output o;
+
+	fx_cairnfs(&o, "init", (char *)stranger);
+	cr_assert_eq(o.status, 0, "%s", o.err);
+	hide_workspace();
+	must(rename(stranger, fx.db));
+	return workspace_bytes(ret_len);
+}
+
+Test(away, another_file_in_its_place_is_not_written)
+{
+	unsigned char *data = new_pattern(5 * BLOCK, 1), *theirs;
+	size_t len;
+	int made;
+
+	fx_mount("commit_interval_ms=100");
+	must(put_bytes("old", data, 5 * BLOCK));
+	must(sync_file("old"));
+	must(put_text("just-before", "x"));
+	theirs = replace_workspace(&len);
+	made = make_files_until_eio();
+	fails_with(EIO, mkdir("d", 0755));
+	fails_with(EIO, sync_file("just-before"));
+	cr_assert(holds_bytes("old", data, 5 * BLOCK));
+	cr_assert(holds_text("just-before", "x"));
+	cr_assert(holds_bytes(fx.db, theirs, len), "the other file was written");
+	return_workspace();
+	eventually(put_text("after", "y") == 0);
+	must(sync_file("after"));
+	fx_remount();
+	cr_assert(holds_bytes("old", data, 5 * BLOCK));
+	cr_assert(holds_text("just-before", "x"));
+	cr_assert(holds_text("after", "y"));
+	for (int i = 0; i < made; i++)
+		cr_assert(holds_text(numbered(i), numbered(i)), "%s of %d", numbered(i), made);
+	fx_umount();
+	assert_sound();
+	free(theirs);
+	free(data);
+}
+
+Test(away, an_unmount_leaves_another_file_in_its_place_alone)
+{
+	unsigned char *theirs;
+	struct output o;
+	size_t len;
+
+	fx_mount(NULL);
+	must(put_text("kept", "kept"));
+	must(sync_file("kept"));
+	must(sync_file("."));
+	theirs = replace_workspace(&len);
+	must(put_text("gone", "never written"));
+	must(chdir(fx.tmp));
+	fx_cairnfs(&o, "umount", fx.mnt);
+	cr_assert_neq(o.status, 0, "umount says that all is well");
+	cr_assert_lt(o.status, 128, "umount died: status %d", o.status);
+	cr_assert(holds_bytes(fx.db, theirs, len), "the other file was written");
+	return_workspace();
+	fx_mount(NULL);
+	cr_assert(holds_text("kept", "kept"));
+	cr_assert(!exists("gone"));
+	fx_umount();
+	assert_sound();
+	free(theirs);
+}
+
 /* The file system of the workspace is full. */
 
 static void make_small_workspace(void)
@@ -280,6 +366,81 @@ Test(full, what_was_synced_survives_a_kill)
 	must(umount2(fx_tmp_path("small"), 0));
 }
 
+/* The file system of the workspace becomes read-only: Linux lets nobody make it so while a file is
+ * open for writing, but ext4 does it by itself when it finds damage. */
+
+static void mount_image(void)
+{
+	struct output o;
+
+	fx_run(&o, (char *const[]){ "mount", "-o", "loop", (char *)fx_tmp_path("image"),
+				    (char *)fx_tmp_path("small"), NULL });
+	if (o.status != 0)
+		cr_skip_test("no loop device");
+}
+
+static void make_workspace_on_ext4(void)
+{
+	const char *image = fx_tmp_path("image");
+	struct output o;
+
+	must(mkdir(fx_tmp_path("small"), 0755));
+	must(put_text(image, ""));
+	must(truncate(image, 16 << 20));
+	fx_run(&o, (char *const[]){ "mkfs.ext4", "-q", "-F", (char *)image, NULL });
+	if (o.status != 0)
+		cr_skip_test("no mkfs.ext4");
+	mount_image();
+	snprintf(fx.db, sizeof(fx.db), "%s/small/work.db", fx.tmp);
+	fx_cairnfs(&o, "init", fx.db);
+	cr_assert_eq(o.status, 0, "%s", o.err);
+}
+
+/* As ext4 does when it finds damage. */
+static void abort_ext4(void)
+{
+	struct output o;
+
+	fx_run(&o, (char *const[]){ "mount", "-o", "remount,abort", (char *)fx_tmp_path("small"),
+				    NULL });
+	cr_assert_eq(o.status, 0, "%s", o.err);
+	fails_with(EROFS, put_text(fx_tmp_path("small/f"), "x"));
+}
+
+Test(read_only, changes_fail_reads_work_and_what_was_synced_is_kept)
+{
+	unsigned char *data = new_pattern(5 * BLOCK, 1);
+	struct output o;
+
+	make_workspace_on_ext4();
+	fx_mount(NULL);
+	must(put_bytes("kept", data, 5 * BLOCK));
+	must(sync_file("kept"));
+	must(sync_file("."));
+	must(put_text("not-synced", "x"));
+	abort_ext4();
+	fails_with(EROFS, sync_file("not-synced"));
+	fails_with(EROFS, mkdir("d", 0755));
+	fails_with(EROFS, chmod("kept", 0600));
+	cr_assert(holds_bytes("kept", data, 5 * BLOCK));
+	cr_assert(holds_text("not-synced", "x"));
+	cr_assert_eq(count_entries("."), 2);
+	must(chdir(fx.tmp));
+	fx_cairnfs(&o, "umount", fx.mnt);
+	cr_assert_neq(o.status, 0, "umount says that all is well");
+	cr_assert(!fx_is_mounted());
+	must(umount2(fx_tmp_path("small"), 0));
+	mount_image();
+	fx_mount(NULL);
+	cr_assert(holds_bytes("kept", data, 5 * BLOCK));
+	must(put_text("after", "y"));
+	must(sync_file("after"));
+	fx_umount();
+	assert_sound();
+	must(umount2(fx_tmp_path("small"), 0));
+	free(data);
+}
+
 /* Another process has the lock when a mount starts. */
 
 /* In a child: locks, tells, holds for so many seconds and lets go. */
@@ -320,19 +481,6 @@ static void assert_one_line(const char *text)
 	const char *newline = strchr(text, '\n');
 
 	cr_assert(newline && newline != text && newline[1] == '\0', "not one line: \"%s\"", text);
-}
-
-static unsigned char *workspace_bytes(size_t *ret_len)
-{
-	int fd = must(open(fx.db, O_RDONLY | O_CLOEXEC));
-	unsigned char *bytes;
-
-	*ret_len = (size_t)fstat_of(fd).st_size;
-	bytes = malloc(*ret_len + 1);
-	cr_assert(bytes);
-	cr_assert_eq(read_at(fd, 0, bytes, *ret_len), (ssize_t)*ret_len);
-	must(close(fd));
-	return bytes;
 }
 
 /* The mount waits for the lock, or says in one line why not and leaves the file as it is. */
@@ -390,6 +538,107 @@ Test(locked, as_a_whole_for_longer_than_it_waits)
 {
 	assert_mount_copes_with("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
 				"busy_timeout_ms=100");
+}
+
+/* Another process has the lock while callers change things: ten times as long as the mount waits
+ * for it at once, by its own account, and more. */
+
+enum { TRIES = 10, WAITERS = 4 };
+
+static long figure(const char *name)
+{
+	struct output o;
+	char key[64], *at;
+
+	fx_cairnfs(&o, "stats", "--json", fx.mnt);
+	cr_assert_eq(o.status, 0, "%s", o.err);
+	snprintf(key, sizeof(key), "\"%s\": ", name);
+	at = strstr(o.out, key);
+	cr_assert(at, "no %s", name);
+	return strtol(at + strlen(key), NULL, 10);
+}
+
+static int write_durably(const char *name)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_SYNC | O_CLOEXEC, 0644);
+
+	return fd >= 0 && write(fd, name, strlen(name)) == (ssize_t)strlen(name) ? 0 : -1;
+}
+
+/* Who cannot be answered before the lock is free. Linux keeps a directory locked while an fsync of
+ * it waits: that one has a directory of its own. */
+static void start_waiters(pid_t pids[WAITERS])
+{
+	for (int i = 0; i < WAITERS - 1; i++) {
+		pids[i] = fx_fork();
+		if (pids[i] == 0)
+			_exit((i == 0   ? sync_file("new")
+			       : i == 1 ? sync_file("e")
+					: write_durably("durable")) == 0
+				      ? 0
+				      : 1);
+	}
+	pids[WAITERS - 1] = fx_spawn(
+		(char *const[]){ (char *)fx_binary(), "kv", fx.db, "set", "key", "value", NULL });
+}
+
+/* What never waits: nothing of it is in a cache the first time. */
+static void assert_reads(const unsigned char *data)
+{
+	struct output o;
+
+	cr_assert(holds_bytes("old", data, BLOCK));
+	cr_assert(holds_text("d/f", "text"));
+	cr_assert_eq(count_entries("d"), 1);
+	cr_assert(!exists("nothing"));
+	fx_cairnfs(&o, "kv", fx.db, "get", "before");
+	cr_assert_eq(o.status, 0, "%s", o.err);
+}
+
+Test(locked, for_longer_than_it_waits_fails_nobody_and_keeps_nobody_from_reading)
+{
+	unsigned char *data = new_pattern(BLOCK, 3);
+	pid_t holder, waiters[WAITERS];
+	struct output o;
+
+	fx_mount("busy_timeout_ms=20,commit_interval_ms=20");
+	must(put_bytes("old", data, BLOCK));
+	must(mkdir("d", 0755));
+	must(put_text("d/f", "text"));
+	must(mkdir("e", 0755));
+	fx_cairnfs(&o, "kv", fx.db, "set", "before", "value");
+	cr_assert_eq(o.status, 0, "%s", o.err);
+	fx_remount();
+	/* The first file that a mount makes brings numbers for many. */
+	must(put_text("numbers", "x"));
+	must(sync_file("numbers"));
+	holder = start_holder("BEGIN IMMEDIATE", 600);
+	must(put_text("new", "made meanwhile"));
+	must(put_text("e/f", "text"));
+	start_waiters(waiters);
+	assert_reads(data);
+	eventually(figure("failures") >= TRIES);
+	assert_reads(data);
+	must(rename("d/f", "d/g"));
+	must(put_text("late", "made late"));
+	cr_assert_eq(figure("trouble"), 0);
+	for (int i = 0; i < WAITERS; i++)
+		cr_assert_eq(waitpid(waiters[i], NULL, WNOHANG), 0, "waiter %d did not wait", i);
+	cr_assert_eq(waitpid(holder, NULL, WNOHANG), 0, "the lock was let go");
+	must(kill(holder, SIGKILL));
+	fx_wait(holder);
+	for (int i = 0; i < WAITERS; i++)
+		cr_assert_eq(fx_wait(waiters[i]), 0, "waiter %d failed", i);
+	fx_cairnfs(&o, "kv", fx.db, "get", "key");
+	cr_assert_str_eq(o.out, "value");
+	fx_remount();
+	cr_assert(holds_text("new", "made meanwhile"));
+	cr_assert(holds_text("durable", "durable"));
+	cr_assert(holds_text("late", "made late"));
+	cr_assert(holds_text("d/g", "text"));
+	fx_umount();
+	assert_sound();
+	free(data);
 }
 
 /* Another process reads the workspace without end. */
