@@ -95,7 +95,7 @@ Test(store_init, existing_file_is_eexist_and_untouched)
 
 	close(fd);
 	cr_assert_eq(make(0, 0, false), -EEXIST);
-	cr_assert(sx_err_has("--force"));
+	cr_assert(sx_err_has("choose another name"));
 	cr_assert_eq(sx_size(sx.db), 0);
 	cr_assert_eq(files_in_dir(), 1);
 }
