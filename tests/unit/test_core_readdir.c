@@ -209,6 +209,56 @@ Test(core_readdir, attributes_are_those_of_now)
 	cr_assert_eq(size, 4);
 }
 
+struct late {
+	uint64_t small, large;
+	unsigned int right, wrong;
+};
+
+/* As soon as a listing has what it tells, both files change, the change is committed, and neither
+ * is in core any more. */
+static bool change_then_compare(void *arg, const struct cairn_dirent *entry)
+{
+	struct cairn_attr attr = { .mode = S_IFREG | 0604 };
+	struct late *late = arg;
+
+	if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
+		return false;
+	if (strcmp(entry->name, "first") == 0) {
+		CF_OK(cairn_core_setattr(cf.core, &cf_caller, late->small, CAIRN_SET_MODE, &attr,
+					 &attr));
+		CF_OK(cairn_core_setattr(cf.core, &cf_caller, late->large, CAIRN_SET_MODE, &attr,
+					 &attr));
+		cf_settle();
+		cairn_icache_drop_idle(cf.core);
+		CF_CHECK(!cairn_icache_is_used(cf.core, late->small));
+		CF_CHECK(!cairn_icache_is_used(cf.core, late->large));
+	} else if (entry->attr && (entry->attr->mode & 07777) == 0604) {
+		late->right++;
+	} else {
+		late->wrong++;
+	}
+	return false;
+}
+
+/* The larger file has to be brought into core: attributes that are of before would stay there. */
+Test(core_readdir, attributes_that_change_while_a_listing_is_handed_on_are_not_those_of_before)
+{
+	struct late late = { 0 };
+
+	cf_file(CF_ROOT, "first");
+	late.small = cf_file(CF_ROOT, "small");
+	late.large = cf_file(CF_ROOT, "large");
+	cr_assert_eq(cf_truncate(late.large, 2 * CAIRN_DEFAULT_CHUNK_SIZE), 0);
+	cf_settle();
+	drop_listing(CF_ROOT);
+	cairn_icache_drop_idle(cf.core);
+	cr_assert_eq(cairn_core_readdir(cf.core, CF_ROOT, 0, true, change_then_compare, &late), 0);
+	cr_expect_eq(late.wrong, 0);
+	cr_expect_eq(late.right, 2);
+	cr_expect_eq(cf_attr(late.small).mode & 07777, 0604);
+	cr_expect_eq(cf_attr(late.large).mode & 07777, 0604);
+}
+
 Test(core_readdir, a_scan_that_fails_is_an_error_and_no_short_list)
 {
 	struct reader reader = { .next = 0, .room = 100 };
