@@ -319,6 +319,44 @@ static int say_locked(const char *path, struct cairn_error *err)
 			       path);
 }
 
+/* Whether SQLite failed at what only a write-ahead log needs of a file system, or at locks. A VFS
+ * without the calls for it says that the file cannot be opened. */
+static bool failed_at_place(int code)
+{
+	switch (code) {
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR_SHMOPEN:
+	case SQLITE_IOERR_SHMSIZE:
+	case SQLITE_IOERR_SHMLOCK:
+	case SQLITE_IOERR_SHMMAP:
+	case SQLITE_IOERR_LOCK:
+	case SQLITE_IOERR_RDLOCK:
+	case SQLITE_IOERR_UNLOCK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int say_unreadable(sqlite3 *db, const char *path, struct cairn_error *err)
+{
+	int code = sqlite3_extended_errcode(db);
+	int below = code == SQLITE_CANTOPEN ? 0 : sqlite3_system_errno(db);
+
+	if (failed_at_place(code))
+		return cairn_error_set(
+			err, -EIO,
+			"'%s' cannot be opened where it lies: a write-ahead log "
+			"needs files beside it that processes can lock and map "
+			"together, and that failed: %s (SQLite error %d); move it to "
+			"a local disk",
+			path, below ? strerror(below) : sqlite3_errmsg(db), code);
+	return cairn_error_set(err, -EIO,
+			       "'%s' cannot be read: %s (SQLite error %d); it may be damaged, see "
+			       "'cairnfs check'",
+			       path, sqlite3_errmsg(db), code);
+}
+
 /* Words for a failure that has none yet, from the connection that met it. */
 static int say_failure(struct sqlite_store *store, const char *path, int r, struct cairn_error *err)
 {
@@ -331,10 +369,7 @@ static int say_failure(struct sqlite_store *store, const char *path, int r, stru
 				       store->target.read_only ? "once without -o ro"
 							       : "with -o ro");
 	if (r == -EIO && db)
-		return cairn_error_set(err, r,
-				       "'%s' cannot be read: %s (SQLite error %d); it may be "
-				       "damaged, see 'cairnfs check'",
-				       path, sqlite3_errmsg(db), sqlite3_extended_errcode(db));
+		return say_unreadable(db, path, err);
 	return cairn_error_set(err, r, "cannot open '%s': %s; check the path and the log", path,
 			       strerror(-r));
 }
