@@ -81,32 +81,64 @@ int cairn_sql_errno(int rc)
 	}
 }
 
-/* SQLite reports a disk that is full at fsync(2) or while growing the -shm, and a quota at any
- * time, as an I/O error. */
-static bool disk_full_below(struct cairn_sql *sql, int rc)
+/* SQLite reports a disk that is full at fsync(2) or while growing the -shm, a quota at any time,
+ * and a file system that has become read-only, as an I/O error: what the kernel said tells more. */
+static int errno_below(int rc, int e)
 {
-	int e;
-
-	if ((rc & 0xff) != SQLITE_IOERR)
-		return false;
-	e = sqlite3_system_errno(sql->db);
-	return e == ENOSPC || e == EDQUOT;
+	if ((rc & 0xff) == SQLITE_IOERR && (e == ENOSPC || e == EDQUOT))
+		return -ENOSPC;
+	if ((rc & 0xff) == SQLITE_IOERR && e == EROFS)
+		return -EROFS;
+	return cairn_sql_errno(rc);
 }
 
-int cairn_sql_failed(struct cairn_sql *sql, int rc, const char *what)
+static int last_errno(sqlite3_file *file)
+{
+	int e = 0;
+
+	if (file && file->pMethods)
+		file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &e);
+	return e;
+}
+
+/* A COMMIT that cannot write leaves no system errno with the connection (SQLite 3.40.1). The log,
+ * which is what it writes, remembers. */
+static int errno_of_log(struct cairn_sql *sql, int rc)
+{
+	sqlite3_file *wal = NULL;
+
+	if ((rc != SQLITE_IOERR_WRITE && rc != SQLITE_IOERR_TRUNCATE && rc != SQLITE_IOERR_FSYNC) ||
+	    sqlite3_file_control(sql->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK)
+		return cairn_sql_errno(rc);
+	return errno_below(rc, last_errno(wal));
+}
+
+/* `r` with a line in the log where it is -EIO. */
+static int say(struct cairn_sql *sql, int r, int rc, const char *what)
 {
 	const char *file = NULL;
-	int r = cairn_sql_errno(rc);
 
 	if (r != -EIO)
 		return r;
-	if (disk_full_below(sql, rc))
-		return -ENOSPC;
 	if (sql->db)
 		file = sqlite3_db_filename(sql->db, "main"); /* NULL where opening failed */
 	cairn_err(sql->log, "%s: SQLite error %d (%s) in: %s", file ? file : "database", rc,
 		  sql->db ? sqlite3_errmsg(sql->db) : sqlite3_errstr(rc), what);
 	return r;
+}
+
+int cairn_sql_failed(struct cairn_sql *sql, int rc, const char *what)
+{
+	int r = errno_below(rc, sqlite3_system_errno(sql->db));
+
+	if (r == -EIO && sql->db)
+		r = errno_of_log(sql, rc);
+	return say(sql, r, rc, what);
+}
+
+int cairn_sql_file_failed(struct cairn_sql *sql, sqlite3_file *file, int rc, const char *what)
+{
+	return say(sql, errno_below(rc, last_errno(file)), rc, what);
 }
 
 /* The pause after attempt number `round`, at most `max`. They double, and half of each is chance,

@@ -127,8 +127,11 @@ void cairn_sql_rollbackp(struct cairn_sql **sql);
 int cairn_sql_errno(int rc);
 
 /* The same for a result of this connection, and a line in the log where it is -EIO. `what` is
- * the statement or the call. A full disk that SQLite reports as an I/O error becomes -ENOSPC. */
+ * the statement or the call. A full disk and a read-only file system, which SQLite reports as I/O
+ * errors, become -ENOSPC and -EROFS. */
 int cairn_sql_failed(struct cairn_sql *sql, int rc, const char *what);
+/* The same for a call of one of its files that did not go through SQLite. */
+int cairn_sql_file_failed(struct cairn_sql *sql, sqlite3_file *file, int rc, const char *what);
 
 struct cairn_query {
 	struct cairn_sql *sql;

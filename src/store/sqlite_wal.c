@@ -229,12 +229,14 @@ int cairn_sqlite_checkpoint(struct cairn_store *base, enum cairn_checkpoint how)
 static int sync_wal(struct sqlite_store *store)
 {
 	sqlite3_file *wal = cairn_sqlite_wal_file(store);
-	int rc = SQLITE_OK;
+	int rc;
 
-	if (wal)
-		rc = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
-	return rc == SQLITE_OK ? 0
-			       : cairn_sql_failed(&store->sql, rc, "syncing the write-ahead log");
+	if (!wal)
+		return 0;
+	rc = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+	return rc == SQLITE_OK
+		       ? 0
+		       : cairn_sql_file_failed(&store->sql, wal, rc, "syncing the write-ahead log");
 }
 
 /* What was committed is in the WAL, or was moved on by a checkpoint, which syncs the WAL before

@@ -33,6 +33,7 @@ static void setup_for_root(void)
 TestSuite(away, .init = setup, .fini = fx_teardown, .timeout = 90);
 TestSuite(full, .init = setup_for_root, .fini = fx_teardown, .timeout = 90);
 TestSuite(locked, .init = setup, .fini = fx_teardown, .timeout = 60);
+TestSuite(read_only, .init = setup_for_root, .fini = fx_teardown, .timeout = 90);
 
 /* Waits until it is so. */
 #define eventually(condition)                                                                      \
@@ -278,6 +279,81 @@ Test(full, what_was_synced_survives_a_kill)
 	fx_umount();
 	assert_sound();
 	must(umount2(fx_tmp_path("small"), 0));
+}
+
+/* The file system of the workspace becomes read-only: Linux lets nobody make it so while a file is
+ * open for writing, but ext4 does it by itself when it finds damage. */
+
+static void mount_image(void)
+{
+	struct output o;
+
+	fx_run(&o, (char *const[]){ "mount", "-o", "loop", (char *)fx_tmp_path("image"),
+				    (char *)fx_tmp_path("small"), NULL });
+	if (o.status != 0)
+		cr_skip_test("no loop device");
+}
+
+static void make_workspace_on_ext4(void)
+{
+	const char *image = fx_tmp_path("image");
+	struct output o;
+
+	must(mkdir(fx_tmp_path("small"), 0755));
+	must(put_text(image, ""));
+	must(truncate(image, 16 << 20));
+	fx_run(&o, (char *const[]){ "mkfs.ext4", "-q", "-F", (char *)image, NULL });
+	if (o.status != 0)
+		cr_skip_test("no mkfs.ext4");
+	mount_image();
+	snprintf(fx.db, sizeof(fx.db), "%s/small/work.db", fx.tmp);
+	fx_cairnfs(&o, "init", fx.db);
+	cr_assert_eq(o.status, 0, "%s", o.err);
+}
+
+/* As ext4 does when it finds damage. */
+static void abort_ext4(void)
+{
+	struct output o;
+
+	fx_run(&o, (char *const[]){ "mount", "-o", "remount,abort", (char *)fx_tmp_path("small"),
+				    NULL });
+	cr_assert_eq(o.status, 0, "%s", o.err);
+	fails_with(EROFS, put_text(fx_tmp_path("small/f"), "x"));
+}
+
+Test(read_only, changes_fail_reads_work_and_what_was_synced_is_kept)
+{
+	unsigned char *data = new_pattern(5 * BLOCK, 1);
+	struct output o;
+
+	make_workspace_on_ext4();
+	fx_mount(NULL);
+	must(put_bytes("kept", data, 5 * BLOCK));
+	must(sync_file("kept"));
+	must(sync_file("."));
+	must(put_text("not-synced", "x"));
+	abort_ext4();
+	fails_with(EROFS, sync_file("not-synced"));
+	fails_with(EROFS, mkdir("d", 0755));
+	fails_with(EROFS, chmod("kept", 0600));
+	cr_assert(holds_bytes("kept", data, 5 * BLOCK));
+	cr_assert(holds_text("not-synced", "x"));
+	cr_assert_eq(count_entries("."), 2);
+	must(chdir(fx.tmp));
+	fx_cairnfs(&o, "umount", fx.mnt);
+	cr_assert_neq(o.status, 0, "umount says that all is well");
+	cr_assert(!fx_is_mounted());
+	must(umount2(fx_tmp_path("small"), 0));
+	mount_image();
+	fx_mount(NULL);
+	cr_assert(holds_bytes("kept", data, 5 * BLOCK));
+	must(put_text("after", "y"));
+	must(sync_file("after"));
+	fx_umount();
+	assert_sound();
+	must(umount2(fx_tmp_path("small"), 0));
+	free(data);
 }
 
 /* Another process has the lock when a mount starts. */
