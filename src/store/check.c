@@ -510,7 +510,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 				 options->busy_timeout_ms);
 	if (r < 0)
 		return r;
-	r = cairn_sql_open(&store->sql, &store->target, NULL);
+	r = cairn_sqlite_connect(&store->sql, &store->target, store);
 	if (r < 0)
 		return r;
 	store->sql.busy_rounds = BUSY_ROUNDS;

@@ -78,7 +78,7 @@ static int open_read(struct cairn_kv *kv, struct cairn_sql_target target)
 	int r;
 
 	target.read_only = true;
-	r = cairn_sql_open(&kv->read.sql, &target, kv->store->log);
+	r = cairn_sqlite_connect(&kv->read.sql, &target, kv->store);
 	if (r < 0)
 		return r;
 	kv->read.sql.busy_rounds = READ_ROUNDS;
@@ -101,7 +101,7 @@ static int open_write(struct cairn_kv *kv, struct cairn_sql_target target, bool 
 	struct cairn_sql *sql = &kv->write.sql;
 	int r;
 
-	r = cairn_sql_open(sql, &target, kv->store->log);
+	r = cairn_sqlite_connect(sql, &target, kv->store);
 	if (r < 0)
 		return r;
 	r = cairn_sql_configure(sql, CACHE_KIB, false);

@@ -109,6 +109,8 @@ int cairn_probe_path(const char *path, bool writable, struct cairn_probe *ret,
 		return cairn_error_set(err, -errno, "cannot resolve '%s': %s; check the path", path,
 				       strerror(errno));
 
+	probe.device = st.st_dev;
+	probe.inode = st.st_ino;
 	probe.file_size = (uint64_t)st.st_size;
 	size = cairn_probe_beside(probe.real_path, "-wal");
 	probe.has_wal = size >= 0;
@@ -120,6 +122,16 @@ int cairn_probe_path(const char *path, bool writable, struct cairn_probe *ret,
 		return r;
 	*ret = probe;
 	return 0;
+}
+
+int cairn_probe_present(const struct cairn_probe *probe)
+{
+	struct stat st;
+
+	return stat(probe->real_path, &st) < 0 || st.st_dev != probe->device ||
+			       st.st_ino != probe->inode
+		       ? -EIO
+		       : 0;
 }
 
 int cairn_probe_header(struct cairn_sql *sql, const char *path, bool *ret_auto_vacuum,

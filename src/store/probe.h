@@ -16,9 +16,11 @@
 
 struct cairn_probe {
 	char real_path[PATH_MAX]; /* without symlinks: the -wal lies beside this one */
-	uint64_t file_size;       /* bytes */
-	bool has_wal, has_shm;    /* the files beside it exist */
-	uint64_t wal_size;        /* bytes, 0 where there is none */
+	dev_t device;             /* of the file */
+	ino_t inode;
+	uint64_t file_size;    /* bytes */
+	bool has_wal, has_shm; /* the files beside it exist */
+	uint64_t wal_size;     /* bytes, 0 where there is none */
 	bool dir_writable;
 };
 
@@ -27,6 +29,9 @@ struct cairn_probe {
  * words. */
 int cairn_probe_path(const char *path, bool writable, struct cairn_probe *ret,
 		     struct cairn_error *err);
+
+/* -EIO when the path no longer names that file: it was deleted or replaced. */
+int cairn_probe_present(const struct cairn_probe *probe);
 
 /* Reads the first bytes of the open database: -EINVAL with words unless it is an SQLite file with
  * UTF-8 text. `ret_auto_vacuum` tells of the mode that AgentFS cannot write. */

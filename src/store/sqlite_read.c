@@ -66,7 +66,7 @@ static int open_connection(struct cairn_reader *reader, const char *const *texts
 	int r;
 
 	target.read_only = true;
-	r = cairn_sql_open(&reader->sql, &target, reader->store->log);
+	r = cairn_sqlite_connect(&reader->sql, &target, reader->store);
 	if (r < 0)
 		return r;
 	reader->sql.busy_rounds = BUSY_ROUNDS;

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 /* What remains of the WAL file after it starts over. Blocks that are there already are cheaper to
  * write than new ones. */
@@ -18,13 +17,22 @@ static void store_close(struct cairn_store *base)
 
 static int store_present(struct cairn_store *base)
 {
-	const struct sqlite_store *store = CONTAINER_OF(base, struct sqlite_store, base);
-	struct stat st;
+	return cairn_probe_present(&CONTAINER_OF(base, struct sqlite_store, base)->probe);
+}
 
-	if (stat(store->probe.real_path, &st) < 0 || st.st_dev != store->device ||
-	    st.st_ino != store->inode)
+int cairn_sqlite_connect(struct cairn_sql *ret, const struct cairn_sql_target *target,
+			 const struct sqlite_store *store)
+{
+	int moved = 0, r;
+
+	r = cairn_sql_open(ret, target, store->log);
+	if (r < 0)
+		return r;
+	/* Nothing is read yet. What is open is what is at the path, and that is ours. */
+	if (sqlite3_file_control(ret->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK &&
+	    moved)
 		return -EIO;
-	return 0;
+	return cairn_probe_present(&store->probe);
 }
 
 static const struct cairn_store_ops sqlite_ops = {
@@ -85,6 +93,8 @@ static void remove_empty_wal(const struct sqlite_store *store)
 
 	if (!target.read_only || target.immutable || store->probe.has_wal ||
 	    !store->probe.dir_writable)
+		return;
+	if (cairn_probe_present(&store->probe) < 0)
 		return;
 	if (cairn_probe_beside(store->probe.real_path, "-wal") != 0)
 		return;
@@ -165,17 +175,6 @@ static void while_busy(void *arg)
 
 	if (store->base.on_busy)
 		store->base.on_busy(store->base.on_busy_arg);
-}
-
-static int note_identity(struct sqlite_store *store)
-{
-	struct stat st;
-
-	if (stat(store->probe.real_path, &st) < 0)
-		return -errno;
-	store->device = st.st_dev;
-	store->inode = st.st_ino;
-	return 0;
 }
 
 static int open_writer(struct sqlite_store *store, const char *path, struct cairn_error *err)
@@ -281,7 +280,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 	store->one = options->one;
 	store->one_moment = options->one_moment;
 	store->base.stats = &store->stats;
-	r = cairn_sql_open(&store->sql, &store->target, store->log);
+	r = cairn_sqlite_connect(&store->sql, &store->target, store);
 	if (r < 0)
 		return r;
 	set_checkpoint_on_close(store, store->probe.wal_size == 0);
@@ -298,10 +297,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 	if (r < 0)
 		return r;
 	store->base.branch = store->schema.has_base ? &cairn_sqlite_branch : NULL;
-	r = look_for_xattrs(store);
-	if (r < 0)
-		return r;
-	return note_identity(store);
+	return look_for_xattrs(store);
 }
 
 static int say_locked(const char *path, struct cairn_error *err)
@@ -368,7 +364,7 @@ static int say_failure(struct sqlite_store *store, const char *path, int r, stru
 				       db ? sqlite3_errmsg(db) : strerror(-r),
 				       store->target.read_only ? "once without -o ro"
 							       : "with -o ro");
-	if (r == -EIO && db)
+	if (r == -EIO && db && sqlite3_errcode(db) != SQLITE_OK)
 		return say_unreadable(db, path, err);
 	return cairn_error_set(err, r, "cannot open '%s': %s; check the path and the log", path,
 			       strerror(-r));

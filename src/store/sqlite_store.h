@@ -61,8 +61,6 @@ struct sqlite_store {
 	bool sync_failed;                  /* the last sync(); the writer's thread only */
 	atomic_ulong
 		generation; /* moves when the state that readers keep is no longer the newest */
-	dev_t device;       /* of the database file, when it was opened */
-	ino_t inode;
 	/* What of the WAL is known, to tell what others add; the writer's thread only. */
 	struct {
 		int64_t version; /* PRAGMA data_version at the last look; 0: none yet */
@@ -91,6 +89,11 @@ struct cairn_reader {
 int cairn_sqlite_open(const char *path, const struct cairn_store_options *options,
 		      struct sqlite_store **ret, struct cairn_error *err);
 void cairn_sqlite_freep(struct sqlite_store **store);
+/* cairn_sql_open() of the file that store->probe has found. -EIO where the path names another by
+ * now: who opened that would take the log beside it, which is ours, for its own. Close `ret` in any
+ * case. */
+int cairn_sqlite_connect(struct cairn_sql *ret, const struct cairn_sql_target *target,
+			 const struct sqlite_store *store);
 
 /* Gives the write connection its statements, all prepared. -EINVAL with words where the tables do
  * not take them. */

@@ -43,7 +43,7 @@ int cairn_sqlite_guard_open(struct sqlite_store *store)
 {
 	int r;
 
-	r = cairn_sql_open(&store->guard, &store->target, store->log);
+	r = cairn_sqlite_connect(&store->guard, &store->target, store);
 	if (r < 0)
 		return r;
 	sqlite3_busy_timeout(store->guard.db,

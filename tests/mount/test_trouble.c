@@ -73,6 +73,19 @@ static void assert_sound(void)
 	cr_assert_eq(o.status, 0, "check: status %d: %s%s", o.status, o.out, o.err);
 }
 
+static unsigned char *workspace_bytes(size_t *ret_len)
+{
+	int fd = must(open(fx.db, O_RDONLY | O_CLOEXEC));
+	unsigned char *bytes;
+
+	*ret_len = (size_t)fstat_of(fd).st_size;
+	bytes = malloc(*ret_len + 1);
+	cr_assert(bytes);
+	cr_assert_eq(read_at(fd, 0, bytes, *ret_len), (ssize_t)*ret_len);
+	must(close(fd));
+	return bytes;
+}
+
 /* The workspace file is renamed. */
 
 static void hide_workspace(void)
@@ -178,6 +191,78 @@ Test(away, an_unmount_meanwhile_fails_and_names_what_is_lost)
 	cr_assert(holds_text("d/kept", "kept"));
 	fx_umount();
 	assert_sound();
+}
+
+/* Another workspace takes its place, as by mv or by an editor that writes anew. */
+
+static unsigned char *replace_workspace(size_t *ret_len)
+{
+	const char *stranger = fx_tmp_path("stranger.db");
+	struct output o;
+
+	fx_cairnfs(&o, "init", (char *)stranger);
+	cr_assert_eq(o.status, 0, "%s", o.err);
+	hide_workspace();
+	must(rename(stranger, fx.db));
+	return workspace_bytes(ret_len);
+}
+
+Test(away, another_file_in_its_place_is_not_written)
+{
+	unsigned char *data = new_pattern(5 * BLOCK, 1), *theirs;
+	size_t len;
+	int made;
+
+	fx_mount("commit_interval_ms=100");
+	must(put_bytes("old", data, 5 * BLOCK));
+	must(sync_file("old"));
+	must(put_text("just-before", "x"));
+	theirs = replace_workspace(&len);
+	made = make_files_until_eio();
+	fails_with(EIO, mkdir("d", 0755));
+	fails_with(EIO, sync_file("just-before"));
+	cr_assert(holds_bytes("old", data, 5 * BLOCK));
+	cr_assert(holds_text("just-before", "x"));
+	cr_assert(holds_bytes(fx.db, theirs, len), "the other file was written");
+	return_workspace();
+	eventually(put_text("after", "y") == 0);
+	must(sync_file("after"));
+	fx_remount();
+	cr_assert(holds_bytes("old", data, 5 * BLOCK));
+	cr_assert(holds_text("just-before", "x"));
+	cr_assert(holds_text("after", "y"));
+	for (int i = 0; i < made; i++)
+		cr_assert(holds_text(numbered(i), numbered(i)), "%s of %d", numbered(i), made);
+	fx_umount();
+	assert_sound();
+	free(theirs);
+	free(data);
+}
+
+Test(away, an_unmount_leaves_another_file_in_its_place_alone)
+{
+	unsigned char *theirs;
+	struct output o;
+	size_t len;
+
+	fx_mount(NULL);
+	must(put_text("kept", "kept"));
+	must(sync_file("kept"));
+	must(sync_file("."));
+	theirs = replace_workspace(&len);
+	must(put_text("gone", "never written"));
+	must(chdir(fx.tmp));
+	fx_cairnfs(&o, "umount", fx.mnt);
+	cr_assert_neq(o.status, 0, "umount says that all is well");
+	cr_assert_lt(o.status, 128, "umount died: status %d", o.status);
+	cr_assert(holds_bytes(fx.db, theirs, len), "the other file was written");
+	return_workspace();
+	fx_mount(NULL);
+	cr_assert(holds_text("kept", "kept"));
+	cr_assert(!exists("gone"));
+	fx_umount();
+	assert_sound();
+	free(theirs);
 }
 
 /* The file system of the workspace is full. */
@@ -396,19 +481,6 @@ static void assert_one_line(const char *text)
 	const char *newline = strchr(text, '\n');
 
 	cr_assert(newline && newline != text && newline[1] == '\0', "not one line: \"%s\"", text);
-}
-
-static unsigned char *workspace_bytes(size_t *ret_len)
-{
-	int fd = must(open(fx.db, O_RDONLY | O_CLOEXEC));
-	unsigned char *bytes;
-
-	*ret_len = (size_t)fstat_of(fd).st_size;
-	bytes = malloc(*ret_len + 1);
-	cr_assert(bytes);
-	cr_assert_eq(read_at(fd, 0, bytes, *ret_len), (ssize_t)*ret_len);
-	must(close(fd));
-	return bytes;
 }
 
 /* The mount waits for the lock, or says in one line why not and leaves the file as it is. */

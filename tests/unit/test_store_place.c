@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fault_system.h"
+#include "store/kv.h"
 #include "store_fixture.h"
 
 #define OPS (sx.store->ops)
@@ -64,4 +65,92 @@ Test(store_place, without_a_write_ahead_log_is_refused_with_the_reason)
 	assert_refused(false, "journal mode stays 'delete'");
 	cr_assert_eq(sqlite3_vfs_register(plain, 1), SQLITE_OK);
 	cr_assert_str_eq(sx_text("PRAGMA journal_mode"), "delete");
+}
+
+/* Another file at the path of one that is open. */
+
+static void copy(const char *from, const char *to)
+{
+	char command[4 * PATH_MAX];
+
+	snprintf(command, sizeof(command), "cp '%s' '%s'", from, to);
+	cr_assert_eq(system(command), 0);
+}
+
+static bool same_bytes(const char *a, const char *b)
+{
+	char command[4 * PATH_MAX];
+
+	snprintf(command, sizeof(command), "cmp -s '%s' '%s'", a, b);
+	return system(command) == 0;
+}
+
+/* Opens sx.db with an entry "ours" in its log, and puts another workspace in its place. What was
+ * there is original.db now, what is there is the same as twin.db. */
+static void open_and_replace(bool read_only)
+{
+	char own[sizeof(sx.db)];
+
+	strcpy(own, sx.db);
+	snprintf(sx.db, sizeof(sx.db), "%s/stranger.db", sx.dir);
+	sx_make();
+	sx_sql(NULL, "INSERT INTO kv_store (key, value) VALUES ('whose', 'theirs')");
+	strcpy(sx.db, own);
+	copy(sx_path("stranger.db"), sx_path("twin.db"));
+
+	sx_open(false);
+	sx_commit(cr_assert_eq(sx_put("ours", 1), 0));
+	if (read_only) {
+		sx_close();
+		sx_open(true);
+	}
+	cr_assert_eq(rename(sx.db, sx_path("original.db")), 0);
+	cr_assert_eq(rename(sx_path("stranger.db"), sx.db), 0);
+}
+
+static void return_original(void)
+{
+	cr_assert_eq(rename(sx_path("original.db"), sx.db), 0);
+}
+
+/* Whoever opened it would take the log beside the path for its own. */
+Test(store_place, another_file_at_the_path_is_not_opened_for_reading)
+{
+	struct cairn_reader *reader = NULL;
+	struct cairn_kv *kv = NULL;
+
+	open_and_replace(false);
+	cr_expect_eq(OPS->present(sx.store), -EIO);
+	cr_expect_eq(OPS->reader_open(sx.store, &reader), -EIO);
+	cr_expect_eq(cairn_kv_open(sx.store, 0, false, &kv), -EIO);
+	OPS->reader_rest(sx.reader);
+	cr_expect(sx_has_entry("ours"));
+	cr_expect(same_bytes(sx.db, sx_path("twin.db")));
+
+	return_original();
+	cr_expect_eq(OPS->present(sx.store), 0);
+	cr_assert_eq(OPS->reader_open(sx.store, &reader), 0);
+	OPS->reader_close(reader);
+	cr_expect(sx_has_entry("ours"));
+}
+
+Test(store_place, another_file_at_the_path_is_left_alone_at_the_end)
+{
+	open_and_replace(false);
+	sx_close();
+	cr_expect(same_bytes(sx.db, sx_path("twin.db")));
+	cr_expect_gt(sx_size(sx_path("work.db-wal")), 0);
+	return_original();
+	sx_open(false);
+	cr_expect(sx_has_entry("ours"));
+}
+
+/* It has a log of its own by then, with nothing in it that a reader might need. */
+Test(store_place, another_file_at_the_path_of_a_read_only_store_is_left_alone_at_the_end)
+{
+	open_and_replace(true);
+	cr_assert_eq(close(open(sx_path("work.db-wal"), O_CREAT | O_TRUNC | O_WRONLY, 0644)), 0);
+	sx_close();
+	cr_expect(same_bytes(sx.db, sx_path("twin.db")));
+	cr_expect(sx_exists("work.db-wal"));
 }
