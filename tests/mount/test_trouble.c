@@ -540,6 +540,107 @@ Test(locked, as_a_whole_for_longer_than_it_waits)
 				"busy_timeout_ms=100");
 }
 
+/* Another process has the lock while callers change things: ten times as long as the mount waits
+ * for it at once, by its own account, and more. */
+
+enum { TRIES = 10, WAITERS = 4 };
+
+static long figure(const char *name)
+{
+	struct output o;
+	char key[64], *at;
+
+	fx_cairnfs(&o, "stats", "--json", fx.mnt);
+	cr_assert_eq(o.status, 0, "%s", o.err);
+	snprintf(key, sizeof(key), "\"%s\": ", name);
+	at = strstr(o.out, key);
+	cr_assert(at, "no %s", name);
+	return strtol(at + strlen(key), NULL, 10);
+}
+
+static int write_durably(const char *name)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_SYNC | O_CLOEXEC, 0644);
+
+	return fd >= 0 && write(fd, name, strlen(name)) == (ssize_t)strlen(name) ? 0 : -1;
+}
+
+/* Who cannot be answered before the lock is free. Linux keeps a directory locked while an fsync of
+ * it waits: that one has a directory of its own. */
+static void start_waiters(pid_t pids[WAITERS])
+{
+	for (int i = 0; i < WAITERS - 1; i++) {
+		pids[i] = fx_fork();
+		if (pids[i] == 0)
+			_exit((i == 0   ? sync_file("new")
+			       : i == 1 ? sync_file("e")
+					: write_durably("durable")) == 0
+				      ? 0
+				      : 1);
+	}
+	pids[WAITERS - 1] = fx_spawn(
+		(char *const[]){ (char *)fx_binary(), "kv", fx.db, "set", "key", "value", NULL });
+}
+
+/* What never waits: nothing of it is in a cache the first time. */
+static void assert_reads(const unsigned char *data)
+{
+	struct output o;
+
+	cr_assert(holds_bytes("old", data, BLOCK));
+	cr_assert(holds_text("d/f", "text"));
+	cr_assert_eq(count_entries("d"), 1);
+	cr_assert(!exists("nothing"));
+	fx_cairnfs(&o, "kv", fx.db, "get", "before");
+	cr_assert_eq(o.status, 0, "%s", o.err);
+}
+
+Test(locked, for_longer_than_it_waits_fails_nobody_and_keeps_nobody_from_reading)
+{
+	unsigned char *data = new_pattern(BLOCK, 3);
+	pid_t holder, waiters[WAITERS];
+	struct output o;
+
+	fx_mount("busy_timeout_ms=20,commit_interval_ms=20");
+	must(put_bytes("old", data, BLOCK));
+	must(mkdir("d", 0755));
+	must(put_text("d/f", "text"));
+	must(mkdir("e", 0755));
+	fx_cairnfs(&o, "kv", fx.db, "set", "before", "value");
+	cr_assert_eq(o.status, 0, "%s", o.err);
+	fx_remount();
+	/* The first file that a mount makes brings numbers for many. */
+	must(put_text("numbers", "x"));
+	must(sync_file("numbers"));
+	holder = start_holder("BEGIN IMMEDIATE", 600);
+	must(put_text("new", "made meanwhile"));
+	must(put_text("e/f", "text"));
+	start_waiters(waiters);
+	assert_reads(data);
+	eventually(figure("failures") >= TRIES);
+	assert_reads(data);
+	must(rename("d/f", "d/g"));
+	must(put_text("late", "made late"));
+	cr_assert_eq(figure("trouble"), 0);
+	for (int i = 0; i < WAITERS; i++)
+		cr_assert_eq(waitpid(waiters[i], NULL, WNOHANG), 0, "waiter %d did not wait", i);
+	cr_assert_eq(waitpid(holder, NULL, WNOHANG), 0, "the lock was let go");
+	must(kill(holder, SIGKILL));
+	fx_wait(holder);
+	for (int i = 0; i < WAITERS; i++)
+		cr_assert_eq(fx_wait(waiters[i]), 0, "waiter %d failed", i);
+	fx_cairnfs(&o, "kv", fx.db, "get", "key");
+	cr_assert_str_eq(o.out, "value");
+	fx_remount();
+	cr_assert(holds_text("new", "made meanwhile"));
+	cr_assert(holds_text("durable", "durable"));
+	cr_assert(holds_text("late", "made late"));
+	cr_assert(holds_text("d/g", "text"));
+	fx_umount();
+	assert_sound();
+	free(data);
+}
+
 /* Another process reads the workspace without end. */
 
 enum { LOG_LIMIT = 1 << 20, STREAM = 8 << 20 };
