@@ -518,11 +518,16 @@ Test(atime, reading_never_moves_it_by_default)
 Test(atime, reading_moves_it_with_strictatime)
 {
 	struct timespec after;
+	char buf[8];
 
 	fx_mount("strictatime");
 	make_files_of_all_kinds();
-	cr_assert(moves_atime("f", read_through("f")));
-	cr_assert(moves_atime("d", count_entries("d")));
+	/* The second time all of it is cached. */
+	for (int i = 0; i < 2; i++) {
+		cr_assert(moves_atime("f", read_through("f")));
+		cr_assert(moves_atime("d", count_entries("d")));
+		cr_assert(moves_atime("l", readlink("l", buf, sizeof(buf))));
+	}
 	fx_remount();
 	cr_assert(moves_atime("f", read_through("f")));
 	after = stat_of("f").st_atim;
