@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "mount/copies.h"
 #include "mount/holder.h"
 #include "mount/mark.h"
 #include "mount/mountinfo.h"
@@ -16,6 +17,7 @@ enum {
 	/* How long after the mark is gone the process may take to end: it has nothing to do any
 	 * more. Longer, and the pid is one of another PID namespace. */
 	END_MS = 5000,
+	SAY_MS = 1000, /* after which it is said what is waited for */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -41,13 +43,40 @@ static bool mark_is_live(const char *workspace)
 	return cairn_mark_read(workspace, &mark) == 0 && mark.live;
 }
 
-static void wait_for_end(const struct cairn_process *process, const char *workspace, bool had_mark)
+/* What keeps the process from ending. */
+static void say_waiting(const struct cairn_mount_entry *mount, const struct cairn_holder *holder)
 {
+	const char *directory = mount->directory;
+	struct cairn_copy copy;
+
+	if (cairn_copy_find(mount, holder->pid, &copy) < 0)
+		fprintf(stderr,
+			"cairnfs: %s is unmounted; waiting for process %d, which writes what is "
+			"left to %s, or is still in use where we may not look\n",
+			directory, holder->pid, holder->workspace);
+	else if (copy.pid)
+		fprintf(stderr,
+			"cairnfs: %s is unmounted here; waiting for process %d (%s), whose mount "
+			"namespace still has it at %s: end that process, or unmount it there\n",
+			directory, copy.pid, copy.name, copy.directory);
+	else
+		fprintf(stderr,
+			"cairnfs: %s is unmounted; waiting for it to be unmounted at %s, too\n",
+			directory, copy.directory);
+}
+
+static void wait_for_end(const struct cairn_process *process, const struct cairn_mount_entry *mount,
+			 const struct cairn_holder *holder, bool had_mark)
+{
+	int total = 0;
+
 	for (int waited = 0; waited < END_MS; waited += LOOK_MS) {
 		if (cairn_process_wait(process, LOOK_MS) == 0)
 			return;
-		if (!had_mark || mark_is_live(workspace))
+		if (!had_mark || mark_is_live(holder->workspace))
 			waited = 0;
+		if (total < SAY_MS && (total += LOOK_MS) >= SAY_MS)
+			say_waiting(mount, holder);
 	}
 }
 
@@ -67,7 +96,7 @@ static int check_last_words(const char *directory, const struct cairn_holder *ho
 			       directory, holder->pid, holder->workspace);
 }
 
-static int unmount_live(const char *directory, const struct cairn_holder *holder,
+static int unmount_live(const struct cairn_mount_entry *mount, const struct cairn_holder *holder,
 			struct cairn_error *err)
 {
 	_cleanup_(cairn_process_done) struct cairn_process process = { .pidfd = -1 };
@@ -76,12 +105,12 @@ static int unmount_live(const char *directory, const struct cairn_holder *holder
 
 	/* Before it can end, so that its number cannot have passed to another. */
 	found = cairn_process_open(holder->pid, &process);
-	r = cairn_unmount(directory, false, err);
+	r = cairn_unmount(mount->directory, false, err);
 	if (r < 0)
 		return r;
 	if (found == 0)
-		wait_for_end(&process, holder->workspace, had_mark);
-	return check_last_words(directory, holder, err);
+		wait_for_end(&process, mount, holder, had_mark);
+	return check_last_words(mount->directory, holder, err);
 }
 
 static int unmount_gone(const char *directory, const struct cairn_holder *holder,
@@ -141,7 +170,7 @@ static int unmount(const char *dir, struct cairn_error *err)
 		return r;
 	switch (holder.state) {
 	case CAIRN_HOLDER_LIVE:
-		return unmount_live(directory, &holder, err);
+		return unmount_live(mount, &holder, err);
 	case CAIRN_HOLDER_GONE:
 		return unmount_gone(directory, &holder, err);
 	case CAIRN_HOLDER_UNKNOWN:

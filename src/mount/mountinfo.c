@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "mount/number.h"
 #include "util/macro.h"
@@ -56,7 +57,13 @@ static char *take_field(char *field)
 
 /* The fields of a line, proc(5): id, parent id, major:minor, root, (4) mount point, (5) options,
  * any number of optional fields, "-", then type, source and the options of the file system. */
-enum { FIELD_DIRECTORY = 4, FIELD_OPTIONS = 5, FIELDS_BEFORE_OPTIONAL = 6, FIELDS_MAX = 64 };
+enum {
+	FIELD_DEVICE = 2,
+	FIELD_DIRECTORY = 4,
+	FIELD_OPTIONS = 5,
+	FIELDS_BEFORE_OPTIONAL = 6,
+	FIELDS_MAX = 64
+};
 
 static size_t split(char *line, char *field[FIELDS_MAX])
 {
@@ -75,13 +82,15 @@ static int parse_line(char *line, struct cairn_mount_entry *ret)
 	_cleanup_(entry_done) struct cairn_mount_entry entry = { 0 };
 	size_t n, dash = FIELDS_BEFORE_OPTIONAL;
 	char *field[FIELDS_MAX];
+	unsigned int major, minor;
 
 	n = split(line, field);
 	while (dash < n && strcmp(field[dash], "-") != 0)
 		dash++;
-	if (dash + 3 >= n)
+	if (dash + 3 >= n || sscanf(field[FIELD_DEVICE], "%u:%u", &major, &minor) != 2)
 		return -EINVAL;
 
+	entry.device = makedev(major, minor);
 	entry.directory = take_field(field[FIELD_DIRECTORY]);
 	entry.type = take_field(field[dash + 1]);
 	entry.source = take_field(field[dash + 2]);

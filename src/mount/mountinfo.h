@@ -8,6 +8,7 @@
 #define CAIRN_FS_TYPE "fuse.cairnfs"
 
 struct cairn_mount_entry {
+	dev_t device; /* of the file system: the same in each mount of it */
 	char *directory;
 	char *type;
 	char *source;  /* of a cairnfs mount: the workspace, unless fsname= says otherwise */

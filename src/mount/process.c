@@ -117,7 +117,7 @@ static bool process_is_in(int pid, const char *directory)
 	return false;
 }
 
-static void read_name(int pid, char ret_name[CAIRN_PROCESS_NAME_MAX])
+void cairn_process_name(int pid, char ret_name[CAIRN_PROCESS_NAME_MAX])
 {
 	char path[64];
 	FILE *file;
@@ -142,7 +142,7 @@ int cairn_process_find_in(const char *directory, int *ret_pid,
 		if (cairn_number_parse(entry->d_name, 1, INT_MAX, &pid) < 0 ||
 		    (int)pid == getpid() || !process_is_in((int)pid, directory))
 			continue;
-		read_name((int)pid, ret_name);
+		cairn_process_name((int)pid, ret_name);
 		*ret_pid = (int)pid;
 		return 0;
 	}

@@ -21,6 +21,9 @@ int cairn_process_wait(const struct cairn_process *process, int timeout_ms);
 /* The user a process runs as. */
 int cairn_process_user(int pid, uid_t *ret);
 
+/* What ps(1) calls it; "?" where that cannot be known. */
+void cairn_process_name(int pid, char ret_name[CAIRN_PROCESS_NAME_MAX]);
+
 /* Another process that keeps the mount on `directory` busy: it works in it, runs from it or has a
  * file open there, as far as we may see. -ENOENT if none was found. */
 int cairn_process_find_in(const char *directory, int *ret_pid,

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "mount/mountinfo.h"
@@ -39,6 +40,8 @@ Test(mountinfo, fields_are_found_with_and_without_optional_ones)
 	cr_expect_str_eq(table.entries[0].type, "proc");
 	cr_expect_str_eq(table.entries[0].source, "proc");
 	cr_expect_str_eq(table.entries[0].options, "rw,nosuid,rw");
+	cr_expect_eq(table.entries[0].device, makedev(0, 20));
+	cr_expect_eq(table.entries[1].device, makedev(0, 50));
 	cr_expect_str_eq(table.entries[1].directory, "/mnt/work");
 	cr_expect_str_eq(table.entries[1].source, "/srv/work.db");
 	cr_expect_not(cairn_mount_is_ours(&table.entries[0]));
