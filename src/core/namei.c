@@ -9,17 +9,15 @@
 #include "core/internal.h"
 #include "core/space.h"
 
-int cairn_core_lookup(struct cairn_core *core, uint64_t parent, const char *name,
-		      struct cairn_attr *ret)
+/* *ret_gone: there is an entry, and no inode. */
+static int look_up(struct cairn_core *core, uint64_t parent, const char *name, size_t len,
+		   struct cairn_attr *ret, bool *ret_gone)
 {
 	struct cairn_attr_hint hint;
 	struct cairn_dentry dentry;
-	size_t len;
 	int r;
 
-	r = cairn_dentry_check_name(name, &len);
-	if (r < 0)
-		return r;
+	*ret_gone = false;
 	r = cairn_dentry_peek(core, parent, name, len, true, &dentry);
 	if (r == -ENOENT)
 		cairn_stats_count(&core->stats, CAIRN_COUNT_ENTRY_ABSENT, 1);
@@ -32,8 +30,28 @@ int cairn_core_lookup(struct cairn_core *core, uint64_t parent, const char *name
 	r = cairn_inode_peek(core, dentry.ino, &hint, ret);
 	if (r < 0)
 		cairn_core_forget(core, dentry.ino, 1);
-	/* The entry is there: an inode that is not is damage, and no "no such file". */
-	return r == -ENOENT ? -EIO : r;
+	*ret_gone = r == -ENOENT;
+	return r;
+}
+
+/* An inode may be gone because its entry just went, too: another process has removed both, or the
+ * base has lost them. If the entry stays, that is damage, and no "no such file". */
+int cairn_core_lookup(struct cairn_core *core, uint64_t parent, const char *name,
+		      struct cairn_attr *ret)
+{
+	bool gone;
+	size_t len;
+	int r;
+
+	r = cairn_dentry_check_name(name, &len);
+	if (r < 0)
+		return r;
+	r = look_up(core, parent, name, len, ret, &gone);
+	for (unsigned int tries = 0; gone && tries < CAIRN_GONE_MAX; tries++) {
+		cairn_readers_rest(&core->readers);
+		r = look_up(core, parent, name, len, ret, &gone);
+	}
+	return gone ? -EIO : r;
 }
 
 void cairn_core_forget(struct cairn_core *core, uint64_t ino, uint64_t count)
