@@ -5,8 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/engine.h"
-
 /* How long a read waits for a commit of its own process that is under way, which another process
  * may hold up for long. */
 #define READ_PATIENCE_MS 100U
@@ -50,7 +48,7 @@ static int refresh(struct cairnfs *ws, bool change)
 		return r;
 	if (version == (change ? ws->known : ws->known_to_reads) && !ws->has_base)
 		return 0;
-	r = cairn_engine_refresh(ws->core, change ? 0 : READ_PATIENCE_MS);
+	r = cairn_core_refresh_fully(ws->core, change ? 0 : READ_PATIENCE_MS);
 	if (r < 0 && r != -ETIMEDOUT)
 		return r;
 	/* After a timeout, the commit that was not waited for will bring the core up to date. */
@@ -93,7 +91,7 @@ int cairn_call_end(struct cairn_call *call, int r)
 
 	if (call->turn) {
 		/* A call that failed may have changed something before it did. */
-		if (r == 0 || !cairn_engine_is_clean(call->ws->core))
+		if (r == 0 || !cairn_core_is_clean(call->ws->core))
 			settled = settle(call->ws);
 		cairn_turn_leave(&call->ws->turn);
 	}

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include "api/call.h"
-#include "api/engine.h"
 #include "api/path.h"
 #include "util/macro.h"
 
@@ -194,7 +193,7 @@ static int write_file(struct cairnfs *ws, const char *path, const void *buf, siz
 		return r;
 	if (!at.name[0] || (!at.found && at.slash))
 		return -EISDIR;
-	return cairn_engine_put(ws->core, &caller, at.dir, at.name, FILE_MODE, buf, size);
+	return cairn_core_put(ws->core, &caller, at.dir, at.name, FILE_MODE, buf, size);
 }
 
 int cairnfs_write_file(struct cairnfs *ws, const char *path, const void *buf, size_t size)

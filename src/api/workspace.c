@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "api/call.h"
-#include "api/engine.h"
 #include "base/overlay.h"
 #include "store/store.h"
 #include "util/clock.h"

@@ -42,6 +42,7 @@ void cairn_overlay_reader_rest(struct cairn_reader *base)
 	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 
 	reader->overlay->branch->ops->reader_rest(reader->branch);
+	reader->overlay->base->ops->renew(reader->overlay->base);
 }
 
 /* A directory that shows something of the base has no count of its subdirectories: 1 says so. */

@@ -243,7 +243,8 @@ int cairn_overlay_dentry_put(struct cairn_store *store, uint64_t parent, const c
 			   "'%.*s' is gone from the base '%s' while it was renamed here; the new "
 			   "name is not made",
 			   (int)len, name, o->base->path);
-		return 0;
+		/* What it was to replace is gone all the same. */
+		return cairn_overlay_dentry_delete(store, parent, name, len);
 	}
 	if (r < 0)
 		return r;

@@ -69,10 +69,16 @@ int cairn_core_close(struct cairn_core *core);
  * commit of its own is under way, which looks at that first. (It looks by itself, too, a few times
  * a second.) */
 int cairn_core_refresh(struct cairn_core *core);
+/* The same, but what a commit that is under way has yet to drop is waited for, too: when it returns
+ * the core shows nothing that others had made old before the call. -ETIMEDOUT after `timeout_ms`
+ * (0: never). */
+int cairn_core_refresh_fully(struct cairn_core *core, unsigned int timeout_ms);
 
 /* Waits until all changes made before the call are committed, with `sync` on the disk. The errno of
  * an attempt that failed: the changes are kept then, and tried again. */
 int cairn_core_settle(struct cairn_core *core, bool sync);
+/* Whether nothing waits to be committed. */
+bool cairn_core_is_clean(const struct cairn_core *core);
 
 /* Lookups that the caller must give back with cairn_core_forget(): lookup, mknod, mkdir, symlink,
  * link and readdir with `plus` pin the inode they return. A pinned inode outlives its last name. */
@@ -118,6 +124,11 @@ ssize_t cairn_core_read(struct cairn_core *core, uint64_t ino, void *buf, size_t
  * O_DSYNC. */
 int cairn_core_write(struct cairn_core *core, const struct cairn_caller *caller, uint64_t ino,
 		     const void *buf, size_t size, off_t offset, bool append, bool sync);
+/* Makes `buf` the content of the file `name` in `dir`, all or nothing and in one operation; the
+ * file is made with `mode` if it is missing. -EISDIR, -EINVAL for what is no regular file. No pin.
+ */
+int cairn_core_put(struct cairn_core *core, const struct cairn_caller *caller, uint64_t dir,
+		   const char *name, mode_t mode, const void *buf, size_t size);
 /* Everything the inode owes is on the disk at return: data, attributes, entries. */
 int cairn_core_fsync(struct cairn_core *core, uint64_t ino);
 /* `mode` as fallocate(2): 0, KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE[|KEEP_SIZE]; else

@@ -7,9 +7,6 @@
 #include "core/attr.h"
 #include "core/internal.h"
 
-/* How often an entry may be seen without its inode before it is taken for damage. */
-#define GONE_MAX 8U
-
 int cairn_dentry_check_name(const char *name, size_t *ret_len)
 {
 	size_t len = strlen(name);
@@ -177,9 +174,13 @@ int cairn_places_lock(struct cairn_op *op, struct cairn_place *places, unsigned 
 		/* An inode may be gone because its entry just went. If the entry stays, it dangles.
 		 */
 		gone = seen_again(places, count, seen) ? gone + 1 : 0;
-		if (r == -ENOENT && gone > GONE_MAX)
+		if (r == -ENOENT && gone > CAIRN_GONE_MAX)
 			return -EIO;
 		cairn_op_unlock(op);
+		/* It may have gone elsewhere, in a state that one connection sees and one not yet.
+		 */
+		if (r == -ENOENT)
+			cairn_readers_rest(&op->core->readers);
 	}
 }
 

@@ -44,6 +44,9 @@ struct cairn_place {
 	struct cairn_inode *inode; /* where found; else NULL */
 };
 
+/* How often an entry may be seen without its inode before that is taken for damage. */
+#define CAIRN_GONE_MAX 8U
+
 #define CAIRN_PLACES_MAX 2U
 
 /* Locks the directories of up to CAIRN_PLACES_MAX places and the inodes found there, all in order

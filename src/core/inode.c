@@ -200,14 +200,20 @@ static int load_symlink_size(struct cairn_core *core, struct cairn_inode *inode)
 {
 	_cleanup_(cairn_readingp) struct cairn_reading reading = { 0 };
 	_cleanup_(cairn_freep) char *target = NULL;
+	struct cairn_attr attr;
 	int r;
 
 	r = cairn_reading(&core->readers, &reading);
 	if (r < 0)
 		return r;
 	r = core->store->ops->symlink_get(reading.reader, inode->ino, &target);
+	if (r == -ENOENT) {
+		/* Damage, unless all of it has just gone elsewhere. */
+		r = core->store->ops->inode_get(reading.reader, inode->ino, &attr);
+		return r < 0 ? r : -EIO;
+	}
 	if (r < 0)
-		return r == -ENOENT ? -EIO : r;
+		return r;
 	inode->attr.size = (int64_t)strlen(target);
 	return 0;
 }

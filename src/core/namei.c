@@ -7,19 +7,18 @@
 #include "core/attr.h"
 #include "core/dentry.h"
 #include "core/internal.h"
+#include "core/make.h"
 #include "core/space.h"
 
-int cairn_core_lookup(struct cairn_core *core, uint64_t parent, const char *name,
-		      struct cairn_attr *ret)
+/* *ret_gone: there is an entry, and no inode. */
+static int look_up(struct cairn_core *core, uint64_t parent, const char *name, size_t len,
+		   struct cairn_attr *ret, bool *ret_gone)
 {
 	struct cairn_attr_hint hint;
 	struct cairn_dentry dentry;
-	size_t len;
 	int r;
 
-	r = cairn_dentry_check_name(name, &len);
-	if (r < 0)
-		return r;
+	*ret_gone = false;
 	r = cairn_dentry_peek(core, parent, name, len, true, &dentry);
 	if (r == -ENOENT)
 		cairn_stats_count(&core->stats, CAIRN_COUNT_ENTRY_ABSENT, 1);
@@ -32,8 +31,28 @@ int cairn_core_lookup(struct cairn_core *core, uint64_t parent, const char *name
 	r = cairn_inode_peek(core, dentry.ino, &hint, ret);
 	if (r < 0)
 		cairn_core_forget(core, dentry.ino, 1);
-	/* The entry is there: an inode that is not is damage, and no "no such file". */
-	return r == -ENOENT ? -EIO : r;
+	*ret_gone = r == -ENOENT;
+	return r;
+}
+
+/* An inode may be gone because its entry just went, too: another process has removed both, or the
+ * base has lost them. If the entry stays, that is damage, and no "no such file". */
+int cairn_core_lookup(struct cairn_core *core, uint64_t parent, const char *name,
+		      struct cairn_attr *ret)
+{
+	bool gone;
+	size_t len;
+	int r;
+
+	r = cairn_dentry_check_name(name, &len);
+	if (r < 0)
+		return r;
+	r = look_up(core, parent, name, len, ret, &gone);
+	for (unsigned int tries = 0; gone && tries < CAIRN_GONE_MAX; tries++) {
+		cairn_readers_rest(&core->readers);
+		r = look_up(core, parent, name, len, ret, &gone);
+	}
+	return gone ? -EIO : r;
 }
 
 void cairn_core_forget(struct cairn_core *core, uint64_t ino, uint64_t count)
@@ -81,40 +100,6 @@ int cairn_core_readlink(struct cairn_core *core, uint64_t ino, char **ret)
 	return r;
 }
 
-/* What is to be made. */
-struct make {
-	const struct cairn_caller *caller;
-	mode_t mode;
-	dev_t rdev;
-	const char *target; /* of a symbolic link */
-};
-
-/* The owner and mode of something new in `dir`: a set-group-ID directory hands its group on, and to
- * directories the bit too. */
-static struct cairn_attr new_attr(const struct cairn_op *op, const struct cairn_inode *dir,
-				  const struct make *make, uint64_t ino)
-{
-	struct cairn_attr attr = {
-		.ino = ino,
-		.mode = make->mode,
-		.nlink = S_ISDIR(make->mode) ? 2 : 1,
-		.uid = make->caller->uid,
-		.gid = make->caller->gid,
-		.rdev = make->rdev,
-		.size = make->target ? (int64_t)strlen(make->target) : 0,
-		.atime = op->now,
-		.mtime = op->now,
-		.ctime = op->now,
-	};
-
-	if (dir->attr.mode & S_ISGID) {
-		attr.gid = dir->attr.gid;
-		if (S_ISDIR(make->mode))
-			attr.mode |= S_ISGID;
-	}
-	return attr;
-}
-
 /* The directory an entry is to be added to, locked, with the name known to be free. */
 static int lock_for_entry(struct cairn_op *op, uint64_t parent, const char *name, size_t len,
 			  struct cairn_inode **ret)
@@ -134,35 +119,6 @@ static int lock_for_entry(struct cairn_op *op, uint64_t parent, const char *name
 	return r == -ENOENT ? 0 : r;
 }
 
-static int make_inode(struct cairn_op *op, const struct cairn_inode *dir, const struct make *make,
-		      struct cairn_inode **ret)
-{
-	struct cairn_core *core = op->core;
-	struct cairn_attr attr =
-		new_attr(op, dir, make, cairn_lease_take(&core->lease[CAIRN_SEQUENCE_INODE]));
-	struct cairn_delta *delta;
-	int r;
-
-	r = cairn_op_new_inode(op, &attr, ret);
-	if (r < 0)
-		return r;
-	if (!make->target)
-		return 0;
-	delta = (*ret)->delta[op->seq & 1];
-	delta->symlink = strdup(make->target);
-	return delta->symlink ? 0 : -ENOMEM;
-}
-
-/* Undoes make_inode() and a pin when what follows it failed for want of memory. */
-static void unmake_inode(struct cairn_op *op, struct cairn_inode *inode)
-{
-	struct cairn_delta *delta = inode->delta[op->seq & 1];
-
-	if (delta)
-		delta->destroy = true;
-	inode->dead = true;
-}
-
 /* Ends an operation that made an entry, and hands the pin of its inode to the caller. Who is told
  * of an error gets none, even if the entry is there. */
 static int answer_entry(struct cairn_op *op, const struct cairn_attr *attr, struct cairn_attr *ret)
@@ -176,7 +132,7 @@ static int answer_entry(struct cairn_op *op, const struct cairn_attr *attr, stru
 	return r;
 }
 
-static int make_entry(struct cairn_core *core, const struct make *make, uint64_t parent,
+static int make_entry(struct cairn_core *core, const struct cairn_make *make, uint64_t parent,
 		      const char *name, struct cairn_attr *ret)
 {
 	_cleanup_(cairn_op_endp) struct cairn_op op = { 0 };
@@ -200,12 +156,12 @@ static int make_entry(struct cairn_core *core, const struct make *make, uint64_t
 	r = cairn_dentry_prepare(&op, dir, name, len, NULL);
 	if (r < 0)
 		return r;
-	r = make_inode(&op, dir, make, &inode);
+	r = cairn_make_inode(&op, dir, make, &inode);
 	if (r == 0)
 		r = cairn_pin_add(&core->pins, inode->ino, parent);
 	if (r < 0) {
 		if (inode)
-			unmake_inode(&op, inode);
+			cairn_unmake_inode(&op, inode);
 		return r;
 	}
 	cairn_dentry_set(&op, dir, name, len, NULL, inode->ino, inode->attr.mode);
@@ -220,7 +176,7 @@ static int make_entry(struct cairn_core *core, const struct make *make, uint64_t
 int cairn_core_mknod(struct cairn_core *core, const struct cairn_caller *caller, uint64_t parent,
 		     const char *name, mode_t mode, dev_t rdev, struct cairn_attr *ret)
 {
-	struct make make = { .caller = caller, .mode = mode };
+	struct cairn_make make = { .caller = caller, .mode = mode };
 
 	switch (mode & S_IFMT) {
 	case 0:
@@ -243,7 +199,7 @@ int cairn_core_mknod(struct cairn_core *core, const struct cairn_caller *caller,
 int cairn_core_mkdir(struct cairn_core *core, const struct cairn_caller *caller, uint64_t parent,
 		     const char *name, mode_t mode, struct cairn_attr *ret)
 {
-	struct make make = { .caller = caller, .mode = (mode & ~(mode_t)S_IFMT) | S_IFDIR };
+	struct cairn_make make = { .caller = caller, .mode = (mode & ~(mode_t)S_IFMT) | S_IFDIR };
 
 	return make_entry(core, &make, parent, name, ret);
 }
@@ -251,7 +207,7 @@ int cairn_core_mkdir(struct cairn_core *core, const struct cairn_caller *caller,
 int cairn_core_symlink(struct cairn_core *core, const struct cairn_caller *caller, uint64_t parent,
 		       const char *name, const char *target, struct cairn_attr *ret)
 {
-	struct make make = { .caller = caller, .mode = S_IFLNK | 0777, .target = target };
+	struct cairn_make make = { .caller = caller, .mode = S_IFLNK | 0777, .target = target };
 
 	if (!target[0])
 		return -ENOENT;

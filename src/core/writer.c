@@ -560,6 +560,13 @@ int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
 	return r;
 }
 
+/* Asks for a look at what others did; the value of `polled` that answers. */
+static uint64_t ask_for_poll_locked(struct cairn_writer *w)
+{
+	pthread_cond_signal(&w->work);
+	return ++w->want_poll;
+}
+
 int cairn_core_refresh(struct cairn_core *core)
 {
 	struct cairn_writer *w = &core->writer;
@@ -569,12 +576,33 @@ int cairn_core_refresh(struct cairn_core *core)
 		return 0;
 	say_waiting(core);
 	cairn_mutex_lock(&w->lock);
-	ticket = ++w->want_poll;
-	pthread_cond_signal(&w->work);
+	ticket = ask_for_poll_locked(w);
 	while (w->polled < ticket && !w->committing)
 		cairn_mutex_wait(&w->lock, &w->looked);
 	cairn_mutex_unlock(&w->lock);
 	return 0;
+}
+
+int cairn_core_refresh_fully(struct cairn_core *core, unsigned int timeout_ms)
+{
+	struct timespec until = cairn_mono_after_ms(timeout_ms);
+	struct cairn_writer *w = &core->writer;
+	uint64_t ticket;
+	int r = 0;
+
+	if (!w->started)
+		return 0;
+	say_waiting(core);
+	cairn_mutex_lock(&w->lock);
+	ticket = ask_for_poll_locked(w);
+	while (w->polled < ticket && r == 0) {
+		if (timeout_ms)
+			r = cairn_mutex_wait_until(&w->lock, &w->looked, &until);
+		else
+			cairn_mutex_wait(&w->lock, &w->looked);
+	}
+	cairn_mutex_unlock(&w->lock);
+	return r;
 }
 
 int cairn_core_settle(struct cairn_core *core, bool sync)
@@ -589,6 +617,11 @@ int cairn_core_settle(struct cairn_core *core, bool sync)
 		seq--;
 	cairn_rwlock_unlock(&core->gate);
 	return cairn_writer_wait(core, seq, sync);
+}
+
+bool cairn_core_is_clean(const struct cairn_core *core)
+{
+	return cairn_core_dirty(core) == 0;
 }
 
 static bool lease_is_short(struct cairn_core *core)

@@ -489,25 +489,13 @@ int cairn_check_prepare(struct cairn_check *check)
 	return r;
 }
 
-/* Without a writable directory SQLite cannot make what it needs beside the file even to read. */
-static bool is_immutable(const struct cairn_probe *probe)
-{
-	return !probe->dir_writable &&
-	       (!probe->has_wal || (probe->wal_size == 0 && !probe->has_shm));
-}
-
 static int open_file(struct sqlite_store *store, const char *path,
 		     const struct cairn_check_options *options, struct cairn_error *err)
 {
 	bool read_only = !options->repair && !options->dense, auto_vacuum;
 	int r;
 
-	r = cairn_probe_path(path, !read_only, &store->probe, err);
-	if (r < 0)
-		return r;
-	r = cairn_sql_target_set(&store->target, store->probe.real_path, read_only,
-				 read_only && is_immutable(&store->probe),
-				 options->busy_timeout_ms);
+	r = cairn_sqlite_find(store, path, read_only, options->busy_timeout_ms, err);
 	if (r < 0)
 		return r;
 	r = cairn_sqlite_connect(&store->sql, &store->target, store);
@@ -518,21 +506,6 @@ static int open_file(struct sqlite_store *store, const char *path,
 	if (r < 0)
 		return r;
 	return cairn_sql_configure(&store->sql, CACHE_KIB, false);
-}
-
-static int say_locked(const char *path, struct cairn_error *err)
-{
-	pid_t pid = cairn_probe_lock_holder(path);
-
-	if (pid <= 0)
-		return cairn_error_set(err, -EBUSY,
-				       "'%s' is locked by another process (an AgentFS process has "
-				       "the file open?); end it and try again",
-				       path);
-	return cairn_error_set(err, -EBUSY,
-			       "'%s' is locked by another process (pid %d; an AgentFS process has "
-			       "the file open?); end it and try again",
-			       path, pid);
 }
 
 static int start(struct cairn_check *check)
@@ -566,8 +539,8 @@ int cairn_check(const char *path, const struct cairn_check_options *options,
 	if (r == 0)
 		r = run(&check, err);
 	if (r == -EAGAIN) {
-		cairn_sqlite_freep(&store); /* its locks are not the ones to name */
-		return say_locked(path, err);
+		cairn_sqlite_freep(&store);
+		return cairn_sqlite_say_locked(path, err);
 	}
 	if (r < 0)
 		return cairn_error_set(err, r, "cannot check '%s': %s", path,

@@ -2,15 +2,10 @@
 #include <string.h>
 
 #include "store/check_internal.h"
+#include "store/sqlite_row.h"
 #include "util/utf8.h"
 
 #define SHOW_MAX 64U /* bytes of a value that a line shows */
-
-enum {
-	NAME_GOOD,
-	NAME_STORAGE,
-	NAME_BAD,
-};
 
 static bool is_bytes(sqlite3_value *value)
 {
@@ -28,28 +23,14 @@ static const char *get_bytes(sqlite3_value *value, size_t *ret_len)
 	return bytes ? bytes : "";
 }
 
-static bool is_path_name(const char *name, size_t len)
-{
-	if (memchr(name, '/', len))
-		return false;
-	return !(len == 1 && name[0] == '.') && !(len == 2 && name[0] == '.' && name[1] == '.');
-}
-
 static int judge_name(sqlite3_value *value, bool path_name)
 {
+	int type = sqlite3_value_type(value); /* before anything that may change it */
 	const char *name;
 	size_t len;
 
-	if (!is_bytes(value))
-		return NAME_BAD;
 	name = get_bytes(value, &len);
-	if (len < 1 || len > CAIRN_NAME_MAX || memchr(name, 0, len))
-		return NAME_BAD;
-	if (path_name && !is_path_name(name, len))
-		return NAME_BAD;
-	if ((sqlite3_value_type(value) == SQLITE_TEXT) != cairn_utf8_valid(name, len))
-		return NAME_STORAGE;
-	return NAME_GOOD;
+	return cairn_row_judge_name(type, name, len, path_name);
 }
 
 static void name_function(sqlite3_context *context, int count, sqlite3_value **values)
@@ -74,7 +55,7 @@ static bool is_base_path(const char *path, size_t len)
 		size_t name_len = (size_t)((slash ? slash : end) - name);
 
 		if (path[0] != '/' || name_len < 1 || name_len > CAIRN_NAME_MAX ||
-		    !is_path_name(name, name_len))
+		    !cairn_row_is_path_name(name, name_len))
 			return false;
 		path = name + name_len;
 	}
@@ -85,12 +66,12 @@ static void path_function(sqlite3_context *context, int count, sqlite3_value **v
 {
 	size_t len;
 	const char *path = get_bytes(values[0], &len);
-	int judged = NAME_GOOD;
+	int judged = CAIRN_NAME_GOOD;
 
 	if (!is_bytes(values[0]) || !is_base_path(path, len))
-		judged = NAME_BAD;
+		judged = CAIRN_NAME_BAD;
 	else if ((sqlite3_value_type(values[0]) == SQLITE_TEXT) != cairn_utf8_valid(path, len))
-		judged = NAME_STORAGE;
+		judged = CAIRN_NAME_STORAGE;
 	sqlite3_result_int(context, judged);
 }
 

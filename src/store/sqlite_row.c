@@ -127,12 +127,29 @@ int cairn_row_bytes(struct cairn_query *q, int column, const void **ret, size_t 
 	return 0;
 }
 
+bool cairn_row_is_path_name(const char *name, size_t len)
+{
+	if (memchr(name, '/', len))
+		return false;
+	return !(len == 1 && name[0] == '.') && !(len == 2 && name[0] == '.' && name[1] == '.');
+}
+
+enum cairn_name cairn_row_judge_name(int type, const char *name, size_t len, bool path_name)
+{
+	if ((type != SQLITE_TEXT && type != SQLITE_BLOB) || len < 1 || len > CAIRN_NAME_MAX ||
+	    memchr(name, 0, len))
+		return CAIRN_NAME_BAD;
+	if (path_name && !cairn_row_is_path_name(name, len))
+		return CAIRN_NAME_BAD;
+	return (type == SQLITE_TEXT) == cairn_utf8_valid(name, len) ? CAIRN_NAME_GOOD
+								    : CAIRN_NAME_STORAGE;
+}
+
 int cairn_row_name(struct cairn_query *q, int column, bool path_name, const char **ret,
 		   size_t *ret_len)
 {
 	int type = sqlite3_column_type(q->stmt, column);
 	const void *data;
-	const char *name;
 	size_t len;
 	int r;
 
@@ -141,15 +158,9 @@ int cairn_row_name(struct cairn_query *q, int column, bool path_name, const char
 	r = cairn_row_bytes(q, column, &data, &len);
 	if (r < 0)
 		return r;
-	name = data;
-	if (len < 1 || len > CAIRN_NAME_MAX || memchr(name, 0, len))
+	if (cairn_row_judge_name(type, data, len, path_name) != CAIRN_NAME_GOOD)
 		return 0;
-	if (path_name && (memchr(name, '/', len) || (len == 1 && name[0] == '.') ||
-			  (len == 2 && name[0] == '.' && name[1] == '.')))
-		return 0;
-	if ((type == SQLITE_TEXT) != cairn_utf8_valid(name, len))
-		return 0;
-	*ret = name;
+	*ret = data;
 	*ret_len = len;
 	return 1;
 }

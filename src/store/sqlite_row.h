@@ -26,6 +26,19 @@ int cairn_row_number(struct cairn_query *q, int column, int64_t least, int64_t *
 /* The bytes of a BLOB or TEXT, valid until the next step; never NULL. -EIO for other types. */
 int cairn_row_bytes(struct cairn_query *q, int column, const void **ret, size_t *ret_len);
 
+/* Whether a component of a path can be called that: not with a slash, not "." or "..". */
+bool cairn_row_is_path_name(const char *name, size_t len);
+
+/* What a stored name is worth (see cairn_query_name()). The rules of check_rules.c know these by
+ * their numbers. */
+enum cairn_name {
+	CAIRN_NAME_GOOD = 0,
+	CAIRN_NAME_STORAGE = 1, /* TEXT where it had to be BLOB, or the reverse */
+	CAIRN_NAME_BAD = 2,     /* empty, too long, or with what no name has */
+};
+/* `type` is SQLite's. With `path_name` it must be one of a path component, too. */
+enum cairn_name cairn_row_judge_name(int type, const char *name, size_t len, bool path_name);
+
 /* 1 when a lookup can find a row by the name in this column, by length, bytes and storage type
  * (see cairn_query_name()), 0 when none can. `path_name` also forbids what no path component can
  * be. -ENOMEM. */

@@ -250,6 +250,18 @@ static bool is_immutable(const struct cairn_probe *probe, bool read_only)
 	       (!probe->has_wal || (probe->wal_size == 0 && !probe->has_shm));
 }
 
+int cairn_sqlite_find(struct sqlite_store *store, const char *path, bool read_only,
+		      unsigned int busy_timeout_ms, struct cairn_error *err)
+{
+	int r;
+
+	r = cairn_probe_path(path, !read_only, &store->probe, err);
+	if (r < 0)
+		return r;
+	return cairn_sql_target_set(&store->target, store->probe.real_path, read_only,
+				    is_immutable(&store->probe, read_only), busy_timeout_ms);
+}
+
 static int look_for_xattrs(struct sqlite_store *store)
 {
 	int64_t found = 0;
@@ -268,11 +280,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 	bool read_only = options->read_only;
 	int r;
 
-	r = cairn_probe_path(path, !read_only, &store->probe, err);
-	if (r < 0)
-		return r;
-	r = cairn_sql_target_set(&store->target, store->probe.real_path, read_only,
-				 is_immutable(&store->probe, read_only), options->busy_timeout_ms);
+	r = cairn_sqlite_find(store, path, read_only, options->busy_timeout_ms, err);
 	if (r < 0)
 		return r;
 	store->target.stats = &store->stats;
@@ -300,7 +308,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 	return look_for_xattrs(store);
 }
 
-static int say_locked(const char *path, struct cairn_error *err)
+int cairn_sqlite_say_locked(const char *path, struct cairn_error *err)
 {
 	pid_t pid = cairn_probe_lock_holder(path);
 
@@ -388,7 +396,7 @@ int cairn_sqlite_open(const char *path, const struct cairn_store_options *option
 		r = open_file(store, path, options, err);
 	if (r == -EAGAIN) {
 		cairn_sqlite_freep(&store);
-		return say_locked(path, err);
+		return cairn_sqlite_say_locked(path, err);
 	}
 	if (r < 0)
 		return say_failure(store, path, r, err);

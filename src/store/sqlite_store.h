@@ -89,6 +89,13 @@ struct cairn_reader {
 int cairn_sqlite_open(const char *path, const struct cairn_store_options *options,
 		      struct sqlite_store **ret, struct cairn_error *err);
 void cairn_sqlite_freep(struct sqlite_store **store);
+/* Looks at the path and fills store->probe and store->target; what is opened then is up to the
+ * caller. The errors of cairn_probe_path(). */
+int cairn_sqlite_find(struct sqlite_store *store, const char *path, bool read_only,
+		      unsigned int busy_timeout_ms, struct cairn_error *err);
+/* -EBUSY, with words that name the process where it can be told. No connection of this process may
+ * be open: its locks are not the ones to name. */
+int cairn_sqlite_say_locked(const char *path, struct cairn_error *err);
 /* cairn_sql_open() of the file that store->probe has found. -EIO where the path names another by
  * now: who opened that would take the log beside it, which is ours, for its own. Close `ret` in any
  * case. */

@@ -39,7 +39,7 @@ never() {
 	fi
 }
 
-echo 1..8
+echo 1..9
 only src/store '#include *[<"]sqlite3' 'only src/store includes sqlite3.h'
 only src/fuse '#include *[<"](fuse3/)?fuse_' 'only src/fuse includes libfuse'
 only src/bulk '#include *[<"]archive' 'only src/bulk includes libarchive'
@@ -48,4 +48,5 @@ never src/core 'cairn_fuse_|struct fuse_|sqlite3_' 'src/core knows neither FUSE 
 never src/core '#include *"base/' 'src/core does not know what lies under an overlay'
 never src/base '#include *"(core|api|fuse|mount|cli|store/(check|kv|probe|schema|sql))' 'src/base knows the interface of the store alone'
 never src/bulk '#include *"(api|fuse|mount|cli|store/(check|kv|probe|schema|sql))' 'src/bulk knows the core'
+never src/api '#include *"core/([^co]|c[^o]|o[^p])' 'src/api knows the core from outside'
 exit "$failed"

@@ -9,14 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-#include <utlist.h>
 
 #include "core_fixture.h"
+#include "threads.h"
 
 #define THREADS    8U
 #define DIRS       4U
@@ -25,30 +23,7 @@
 #define FILE_MAX   (40 * CHUNK_SIZE)
 #define DENSE_MAX  (400 * CHUNK_SIZE)
 
-/* SQLite is not built with ThreadSanitizer, and processes share its index of the WAL by rules of
- * their own. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-	return "called_from_lib:libsqlite3.so\n";
-}
-
-struct worker {
-	pthread_t thread;
-	unsigned int number;
-	uint64_t random;
-	unsigned long operations;
-	unsigned long done;
-};
-
 static uint64_t dirs[DIRS], dense;
-static atomic_ulong unexpected;
-
-static unsigned int draw(struct worker *w, unsigned int below)
-{
-	w->random = w->random * 6364136223846793005U + 1442695040888963407U;
-	return (unsigned int)(w->random >> 33) % below;
-}
 
 static const char *draw_name(struct worker *w)
 {
@@ -61,21 +36,6 @@ static const char *draw_name(struct worker *w)
 static uint64_t draw_dir(struct worker *w)
 {
 	return dirs[draw(w, DIRS)];
-}
-
-/* Takes note of a result that nothing the other threads do can explain. */
-static void judge(const char *what, long r)
-{
-	static const int explained[] = { 0,         ENOENT,  EEXIST, ENOTDIR, EISDIR, EINVAL,
-					 ENOTEMPTY, ENODATA, ENXIO,  ERANGE,  EPERM };
-
-	if (r >= 0)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(explained); i++)
-		if (r == -explained[i])
-			return;
-	fprintf(stderr, "%s: %s\n", what, strerror((int)-r));
-	atomic_fetch_add(&unexpected, 1);
 }
 
 /* Every file is filled with a byte of its own. */
@@ -351,67 +311,11 @@ static void step(struct worker *w)
 	}
 }
 
-static void *work(void *arg)
-{
-	struct worker *w = arg;
-
-	for (; w->done < w->operations; w->done++)
-		step(w);
-	return NULL;
-}
-
-static void run_threads(unsigned long operations, unsigned long seed)
-{
-	struct worker workers[THREADS];
-
-	for (unsigned int i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){
-			.number = i,
-			.random = seed * THREADS + i,
-			.operations = operations,
-		};
-		CF_OK(-pthread_create(&workers[i].thread, NULL, work, &workers[i]));
-	}
-	for (unsigned int i = 0; i < THREADS; i++)
-		pthread_join(workers[i].thread, NULL);
-}
-
-static unsigned int tests, failures;
-
-static void tell(bool ok, const char *what)
-{
-	printf("%sok %u - %s\n", ok ? "" : "not ", ++tests, what);
-	failures += !ok;
-}
-
-/* With nothing under way and nothing dirty, only the cache holds inodes. */
-static void check_given_back(void)
-{
-	struct cairn_core *core = cf.core;
-	struct cairn_listing *listing;
-	size_t listed = 0;
-
-	cf_settle();
-	/* Who waits for a commit is woken before its deltas are dropped; a look at others comes
-	 * after. */
-	cairn_core_refresh(core);
-	tell(cairn_core_dirty(core) == 0 && core->batch[0].count + core->batch[1].count == 0,
-	     "no bytes and no changes are left in the batches");
-	cairn_mutex_lock(&core->icache.lock);
-	tell(core->icache.idle_count == HASH_COUNT(core->icache.table),
-	     "no inode is referred to any more");
-	cairn_mutex_unlock(&core->icache.lock);
-	cairn_mutex_lock(&core->listings.lock);
-	DL_FOREACH (core->listings.list, listing)
-		listed += listing->counted;
-	tell(listed == core->listings.bytes, "the listings take what was counted");
-	cairn_mutex_unlock(&core->listings.lock);
-}
-
 int main(int argc, char *argv[])
 {
 	unsigned long operations = argc > 1 ? strtoul(argv[1], NULL, 10) : 3000;
 	unsigned long seed = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
+	struct worker workers[THREADS];
 
 	printf("1..6\n# %u threads, %lu operations each, seed %lu\n", THREADS, operations, seed);
 	cf_setup();
@@ -425,14 +329,16 @@ int main(int argc, char *argv[])
 		dirs[i] = cf_mkdir(CF_ROOT, (const char[]){ (char)('a' + i), 0 });
 	dense = cf_file(CF_ROOT, "dense");
 
-	run_threads(operations, seed);
-	tell(atomic_load(&unexpected) == 0, "every result is one that can be");
+	for (unsigned int i = 0; i < THREADS; i++)
+		workers[i] = (struct worker){ .step = step, .operations = operations };
+	run_threads(workers, THREADS, seed);
+	tell(all_explained(), "every result is one that can be");
 	for (unsigned int i = 0; i < DIRS; i++)
 		cairn_core_forget(cf.core, dirs[i], 1);
 	cairn_core_forget(cf.core, dense, 1);
-	check_given_back();
+	check_given_back(cf.core);
 	tell(cf_close() == 0, "the core closes");
 	tell(cf_broken_rules(cf.db) == 0, "the file keeps the rules of the format");
 	cf_teardown();
-	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+	return exit_status();
 }

@@ -409,6 +409,23 @@ Test(overlay_write, what_is_made_in_a_directory_outlives_it_in_the_base)
 }
 
 /* A file that was changed in part cannot be read without its base, and says so. */
+/* The new name cannot be made; what it was to replace went with the rename. */
+Test(overlay_write, renamed_over_another_and_lost_from_the_base_leaves_no_entry_without_an_inode)
+{
+	cf_file(CF_ROOT, "own");
+	cf_settle();
+	CF_OK(cairn_core_rename(cf.core, CF_ROOT, "file", CF_ROOT, "own", 0));
+	cf_sql(cf.base, "DELETE FROM fs_dentry WHERE name = 'file';"
+			"DELETE FROM fs_inode WHERE ino NOT IN (SELECT ino FROM fs_dentry) "
+			"AND ino <> 1");
+	cf_settle();
+	CF_OK(cairn_core_refresh(cf.core));
+	cr_expect_eq(of_try("file", NULL), -ENOENT);
+	cr_expect_eq(of_try("own", NULL), -ENOENT);
+	cf_reopen();
+	cr_expect_eq(of_try("own", NULL), -ENOENT);
+}
+
 Test(overlay_write, bytes_that_the_base_has_lost_are_an_error_and_no_zeros)
 {
 	char buf[OF_BIG_SIZE];
