@@ -30,8 +30,9 @@ struct completer {
 	struct cairn_names clashes; /* whiteouts at the path of an entry of the branch */
 	struct cairn_names moved;   /* paths in the base: the origin that shows it elsewhere */
 	struct cairn_complete_result result;
-	unsigned char *buffer; /* a chunk */
-	bool has_links;        /* something copied up has several names in the base */
+	unsigned char *buffer;      /* a chunk */
+	struct cairn_names visited; /* directories of the base, by number */
+	bool has_links;             /* something copied up has several names in the base */
 	unsigned int depth;
 	struct cairn_error *err;
 };
@@ -48,6 +49,7 @@ static void completerp(struct completer *k)
 	cairn_names_free(&k->whiteouts);
 	cairn_names_free(&k->clashes);
 	cairn_names_free(&k->moved);
+	cairn_names_free(&k->visited);
 	free(k->buffer);
 }
 
@@ -452,6 +454,9 @@ static int copy_one(struct completer *k, const struct place *at, const struct en
 		return -ENOMEM;
 	if (cairn_names_get(&k->whiteouts, base, NULL))
 		return 0;
+	r = S_ISDIR(entry->attr.mode) ? cairn_names_visit(&k->visited, entry->attr.ino) : 0;
+	if (r < 0)
+		return failed(k, r, base);
 	r = copy_entry(k, at->row, base, entry->name, &entry->attr, &below.row);
 	if (r == 0)
 		r = note_clash(k, path);
@@ -556,8 +561,10 @@ static int link_one(struct completer *k, struct way *way, const struct entry *en
 		return -ENOMEM;
 	if (cairn_names_get(&k->whiteouts, path, NULL))
 		return 0;
-	if (S_ISDIR(entry->attr.mode))
-		return link_below(k, &below, &none);
+	if (S_ISDIR(entry->attr.mode)) {
+		r = cairn_names_visit(&k->visited, node);
+		return r < 0 ? failed(k, r, path) : link_below(k, &below, &none);
+	}
 	HASH_FIND(hh_node, k->by_node, &node, sizeof(node), origin);
 	if (!origin)
 		return 0;

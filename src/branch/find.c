@@ -156,6 +156,7 @@ static void finderp(struct cairn_finder *f)
 	cairn_names_free(&f->shown);
 	cairn_names_free(&f->rows);
 	cairn_names_free(&f->moved);
+	cairn_names_free(&f->searched);
 	free(f->opaque);
 }
 

@@ -186,6 +186,9 @@ static int search(struct cairn_finder *f, const struct nameless *table, const ch
 	_cleanup_(searchp) struct search s = { .f = f, .table = table, .dir = dir };
 	int r;
 
+	r = cairn_names_visit(&f->searched, node);
+	if (r < 0)
+		return cairn_finder_failed(f, r, dir);
 	r = f->branch->base->ops->list(f->branch->base, node, search_entry, &s);
 	/* What we may not look into cannot be seen in the branch either. */
 	if (r == -EACCES || r == -ENOENT || r == -ENOTDIR)

@@ -1,6 +1,7 @@
 #include "branch/names.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,14 @@ bool cairn_names_get(const struct cairn_names *names, const char *text, void **r
 	if (name && ret_value)
 		*ret_value = name->value;
 	return name;
+}
+
+int cairn_names_visit(struct cairn_names *names, uint64_t number)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	return cairn_names_get(names, text, NULL) ? -EIO : cairn_names_put(names, text, NULL);
 }
 
 void cairn_names_free(struct cairn_names *names)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "util/hash.h"
 
@@ -21,4 +22,6 @@ struct cairn_names {
 int cairn_names_put(struct cairn_names *names, const char *text, void *value);
 /* Whether it is there; `ret_value` may be NULL. */
 bool cairn_names_get(const struct cairn_names *names, const char *text, void **ret_value);
+/* Notes a number. -EIO: it was there already, which is damage. -ENOMEM. */
+int cairn_names_visit(struct cairn_names *names, uint64_t number);
 void cairn_names_free(struct cairn_names *names);

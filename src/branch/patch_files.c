@@ -15,6 +15,7 @@ struct finder {
 	struct cairn_branch *branch;
 	const struct cairn_changes *changes;
 	struct cairn_patch_paths *paths;
+	struct cairn_names visited; /* directories of the base below `from` of one change */
 	struct cairn_error *err;
 };
 
@@ -174,7 +175,9 @@ static int add_below(struct finder *f, const char *from, uint64_t dir, const cha
 	_cleanup_(namesp) struct names names = { 0 };
 	int r;
 
-	r = f->branch->base->ops->list(f->branch->base, dir, collect, &names);
+	r = cairn_names_visit(&f->visited, dir);
+	if (r == 0)
+		r = f->branch->base->ops->list(f->branch->base, dir, collect, &names);
 	if (r < 0)
 		return failed(f, r, from);
 	for (size_t i = 0; r == 0 && i < names.count; i++)
@@ -276,9 +279,11 @@ int cairn_patch_paths_find(struct cairn_branch *branch, const struct cairn_chang
 	struct finder f = { .branch = branch, .changes = changes, .paths = ret, .err = err };
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < changes->count; i++)
+	for (size_t i = 0; r == 0 && i < changes->count; i++) {
 		if (cairn_change_matches(changes->list[i], paths, path_count))
 			r = add_change(&f, changes->list[i]);
+		cairn_names_free(&f.visited);
+	}
 	HASH_SRT(hh, ret->table, by_path);
 	settle_renames(ret);
 	return r;

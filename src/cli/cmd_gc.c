@@ -272,7 +272,9 @@ int cairn_cmd_gc(int argc, char **argv)
 
 	status = cairn_cli_parse(&argp, argc, argv, &in);
 	if (status == 0) {
-		gc.before = cairn_now().tv_sec - in.older + (in.older == 0);
+		/* Nothing is too young for 0: what was kept in one second is told apart by times of
+		 * those that follow. */
+		gc.before = in.older ? cairn_now().tv_sec - in.older : INT64_MAX;
 		gc.json_files = in.json ? json_array() : NULL;
 		for (size_t i = 0; i < in.count; i++)
 			clean_named(&gc, in.workspaces[i]);

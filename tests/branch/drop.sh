@@ -148,6 +148,17 @@ gc() {
 	not cairnfs gc --older-than=x
 }
 
+# Kept one right after the other; all of them are old enough for 0.
+gc_at_once() {
+	fresh workspace
+	cairnfs reject "$agent"
+	cairnfs reject "$agent"
+	cairnfs reject "$agent"
+	[ "$(find "$scratch/.cairnfs-trash" -type f | wc -l)" = 3 ]
+	cairnfs gc "$agent" --older-than=0 | grep '^Gone: files: 3 '
+	[ -z "$(ls -A "$scratch/.cairnfs-trash")" ]
+}
+
 # Without a workspace: those of the working directory.
 gc_all() {
 	mkdir -p "$scratch/dir/project"
@@ -172,5 +183,6 @@ for kind in workspace directory; do
 	check "$kind: a mounted branch is not rejected" reject_mounted "$kind"
 done
 check 'gc lets go of what is old' gc
+check 'gc lets go of what was kept just now' gc_at_once
 check 'gc finds the workspaces of a directory' gc_all
 finish

@@ -173,6 +173,21 @@ name_that_the_base_lost() {
 	with "$base" '[ "$(cat hard1)" = "$(printf "h\nx")" ]'
 }
 
+# A directory that lies in itself is damage, and no way to go.
+base_that_leads_round() {
+	begin workspace 'rm hard2; echo x >>hard1; mv src s'
+	sqlite3 "$base" "INSERT INTO fs_dentry (name, parent_ino, ino)
+		SELECT 'round', ino, parent_ino FROM fs_dentry WHERE name = 'lib'
+		UNION ALL SELECT 'again', ino, parent_ino FROM fs_dentry WHERE name = 'lib'"
+	not timeout 60 "$CAIRNFS_BIN" diff "$agent" 2>"$scratch/err"
+	grep -F 'Input/output error' "$scratch/err"
+	not timeout 60 "$CAIRNFS_BIN" check "$agent" --dense 2>"$scratch/err"
+	grep -F 'Input/output error' "$scratch/err"
+	with "$agent" 'rm hard1'
+	not timeout 60 "$CAIRNFS_BIN" diff "$agent" --patch 2>"$scratch/err"
+	grep -F 'Input/output error' "$scratch/err"
+}
+
 # Whichever of the names is met first.
 names_in_any_order() {
 	begin "$1" 'ln keep aaa; ln keep zzz; echo k >keep; chmod 755 keep; ln mode s1.new
@@ -205,5 +220,6 @@ for kind in workspace directory; do
 done
 check 'what was made in its place is not accepted without the move' part_of_it
 check 'a file of which names are left elsewhere' names_elsewhere
+check 'a damaged base that leads round and round' base_that_leads_round
 check 'a file that the base has under its other name alone' name_that_the_base_lost
 finish
