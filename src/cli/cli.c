@@ -105,6 +105,9 @@ error_t cairn_cli_parse_common(int key, char *arg, struct argp_state *state,
 		/* argp's second line ("Try ...") goes nowhere, and no error exits. */
 		state->err_stream = NULL;
 		return 0;
+	case 'j':
+		args->json = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (args->count == args->want)
 			return cairn_cli_usage_error(args->command, "unexpected argument '%s'",
@@ -119,6 +122,11 @@ error_t cairn_cli_parse_common(int key, char *arg, struct argp_state *state,
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
+}
+
+error_t cairn_cli_parse_plain(int key, char *arg, struct argp_state *state)
+{
+	return cairn_cli_parse_common(key, arg, state, state->input);
 }
 
 int cairn_cli_parse(const struct argp *argp, int argc, char **argv, void *input)

@@ -70,6 +70,7 @@ struct cairn_cli_args {
 	const char *value[4];
 	unsigned int want, optional;
 	unsigned int count;
+	bool json; /* --json, 'j' in the table of options of those commands that have it */
 };
 
 /* --help, --usage and --version: the one child of every command's parser. (argp's own would call
@@ -80,6 +81,8 @@ extern const struct argp_child cairn_cli_help[];
  */
 error_t cairn_cli_parse_common(int key, char *arg, struct argp_state *state,
 			       struct cairn_cli_args *args);
+/* The parser of a command that has no others; its input is the struct cairn_cli_args. */
+error_t cairn_cli_parse_plain(int key, char *arg, struct argp_state *state);
 
 /* Parses; errors are printed, one line each. 0, or CAIRN_EXIT_USAGE. --help and --version exit. */
 int cairn_cli_parse(const struct argp *argp, int argc, char **argv, void *input);

@@ -27,7 +27,7 @@ enum { KEY_REPAIR = 256, KEY_DENSE };
 
 struct check_args {
 	struct cairn_cli_args args;
-	bool repair, dense, json;
+	bool repair, dense;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -40,9 +40,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_DENSE:
 		in->dense = true;
-		return 0;
-	case 'j':
-		in->json = true;
 		return 0;
 	default:
 		return cairn_cli_parse_common(key, arg, state, &in->args);
@@ -150,7 +147,7 @@ static void report(void *arg, const struct cairn_check_finding *finding, bool le
 	struct run *run = arg;
 
 	cairn_progress_clear(&run->progress);
-	if (!run->in->json)
+	if (!run->in->args.json)
 		print_finding(run, finding, left);
 	else if (left)
 		set_left(run->findings, finding);
@@ -335,5 +332,5 @@ int cairn_cmd_check(int argc, char **argv)
 	}
 	if (run.result.repair_failed < 0)
 		cairn_cli_fail_with(run.result.repair_failed, &err);
-	return in.json ? print_json(&run) : print_text(&run);
+	return in.args.json ? print_json(&run) : print_text(&run);
 }

@@ -7,22 +7,6 @@
 #include "mount/resolve.h"
 #include "store/clone.h"
 
-struct fork_args {
-	struct cairn_cli_args args;
-	bool json;
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct fork_args *in = state->input;
-
-	if (key == 'j') {
-		in->json = true;
-		return 0;
-	}
-	return cairn_cli_parse_common(key, arg, state, &in->args);
-}
-
 static const struct argp_option option_table[] = {
 	{ "json", 'j', NULL, 0, "Print one JSON object", 0 },
 	{ 0 },
@@ -30,7 +14,7 @@ static const struct argp_option option_table[] = {
 
 static const struct argp argp = {
 	.options = option_table,
-	.parser = parse,
+	.parser = cairn_cli_parse_plain,
 	.args_doc = "WORKSPACE NEW",
 	.children = cairn_cli_help,
 	.doc = "Make another workspace that begins as this one is at this moment, mounted or "
@@ -39,16 +23,16 @@ static const struct argp argp = {
 	       "ids that stand for .agentfs/ID.db below the working directory.",
 };
 
-static int fork_workspace(const struct fork_args *in, char **ret_path, char **ret_new,
+static int fork_workspace(const struct cairn_cli_args *in, char **ret_path, char **ret_new,
 			  struct cairn_clone_result *ret, struct cairn_error *err)
 {
 	_cleanup_(cairn_freep) char *made_dir = NULL;
 	int r;
 
-	r = cairn_resolve_workspace(in->args.value[0], ret_path, NULL, err);
+	r = cairn_resolve_workspace(in->value[0], ret_path, NULL, err);
 	if (r < 0)
 		return r;
-	r = cairn_cli_new_workspace(in->args.value[1], ret_new, &made_dir, err);
+	r = cairn_cli_new_workspace(in->value[1], ret_new, &made_dir, err);
 	if (r < 0)
 		return r;
 	r = cairn_cli_copy(*ret_path, *ret_new, false, ret, err);
@@ -71,9 +55,9 @@ static int print_json(const char *path, const char *new_path,
 
 int cairn_cmd_fork(int argc, char **argv)
 {
-	struct fork_args in = {
-		.args = { .command = "cairnfs fork", .names = "WORKSPACE NEW", .want = 2 }
-	};
+	struct cairn_cli_args in = { .command = "cairnfs fork",
+				     .names = "WORKSPACE NEW",
+				     .want = 2 };
 	_cleanup_(cairn_freep) char *path = NULL, *new_path = NULL;
 	struct cairn_clone_result result = { 0 };
 	struct cairn_error err = { 0 };
@@ -91,6 +75,6 @@ int cairn_cmd_fork(int argc, char **argv)
 	cairn_size_format(result.size, size);
 	printf("%s begins as %s is now (%s%s).\n"
 	       "Mount it on an empty directory: cairnfs mount %s DIR\n",
-	       new_path, path, size, result.shared ? ", sharing its blocks" : "", in.args.value[1]);
+	       new_path, path, size, result.shared ? ", sharing its blocks" : "", in.value[1]);
 	return 0;
 }

@@ -11,22 +11,6 @@
 #include "mount/resolve.h"
 #include "store/store.h"
 
-struct info_args {
-	struct cairn_cli_args args;
-	bool json;
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct info_args *in = state->input;
-
-	if (key == 'j') {
-		in->json = true;
-		return 0;
-	}
-	return cairn_cli_parse_common(key, arg, state, &in->args);
-}
-
 static const struct argp_option option_table[] = {
 	{ "json", 'j', NULL, 0, "Print one JSON object; sizes are bytes", 0 },
 	{ 0 },
@@ -34,7 +18,7 @@ static const struct argp_option option_table[] = {
 
 static const struct argp argp = {
 	.options = option_table,
-	.parser = parse,
+	.parser = cairn_cli_parse_plain,
 	.args_doc = "WORKSPACE",
 	.children = cairn_cli_help,
 	.doc = "Tell what is in a workspace and who has it mounted.\vThe figures are those of the "
@@ -159,9 +143,7 @@ static void print_text(const struct info *info)
 
 int cairn_cmd_info(int argc, char **argv)
 {
-	struct info_args in = {
-		.args = { .command = "cairnfs info", .names = "WORKSPACE", .want = 1 }
-	};
+	struct cairn_cli_args in = { .command = "cairnfs info", .names = "WORKSPACE", .want = 1 };
 	_cleanup_(info_done) struct info info = { 0 };
 	struct cairn_error err = { 0 };
 	int r;
@@ -169,7 +151,7 @@ int cairn_cmd_info(int argc, char **argv)
 	r = cairn_cli_parse(&argp, argc, argv, &in);
 	if (r != 0)
 		return r;
-	r = read_info(in.args.value[0], &info, &err);
+	r = read_info(in.value[0], &info, &err);
 	if (r < 0)
 		return cairn_cli_fail_with(r, &err);
 	if (in.json)

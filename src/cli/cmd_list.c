@@ -9,22 +9,6 @@
 #include "mount/process.h"
 #include "store/store.h"
 
-struct list_args {
-	struct cairn_cli_args args;
-	bool json;
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct list_args *in = state->input;
-
-	if (key == 'j') {
-		in->json = true;
-		return 0;
-	}
-	return cairn_cli_parse_common(key, arg, state, &in->args);
-}
-
 static const struct argp_option option_table[] = {
 	{ "json", 'j', NULL, 0, "Print a JSON array", 0 },
 	{ 0 },
@@ -32,7 +16,7 @@ static const struct argp_option option_table[] = {
 
 static const struct argp argp = {
 	.options = option_table,
-	.parser = parse,
+	.parser = cairn_cli_parse_plain,
 	.children = cairn_cli_help,
 	.doc = "List the mounts of workspaces: directory, workspace, the process that serves it "
 	       "with its user, and what lies under an overlay.\vA mount whose process was killed "
@@ -183,7 +167,7 @@ static void print_text(const struct live_mounts *live)
 
 int cairn_cmd_list(int argc, char **argv)
 {
-	struct list_args in = { .args = { .command = "cairnfs list" } };
+	struct cairn_cli_args in = { .command = "cairnfs list" };
 	_cleanup_(live_mounts_done) struct live_mounts live = { 0 };
 	int r;
 

@@ -20,13 +20,8 @@ enum {
 	SAY_MS = 1000, /* after which it is said what is waited for */
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	return cairn_cli_parse_common(key, arg, state, state->input);
-}
-
 static const struct argp argp = {
-	.parser = parse,
+	.parser = cairn_cli_parse_plain,
 	.args_doc = "DIR",
 	.children = cairn_cli_help,
 	.doc = "Unmount a workspace. Returns when everything is written and the process that "

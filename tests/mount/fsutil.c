@@ -281,3 +281,15 @@ ssize_t count_entries(const char *name)
 	free_listing(&listing);
 	return n;
 }
+
+int sync_file(const char *name)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -1 : fsync(fd);
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return r;
+}

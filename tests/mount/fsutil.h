@@ -80,6 +80,16 @@ enum {
 #define moves_mtime(name, expr) moves_time(st_mtim, name, expr)
 #define moves_ctime(name, expr) moves_time(st_ctim, name, expr)
 
+/* Waits until it is so, for some 10 s. */
+#define eventually(condition)                                                                      \
+	do {                                                                                       \
+		int left_ = PATIENCE;                                                              \
+		while (!(condition) && --left_ > 0)                                                \
+			tick();                                                                    \
+		cr_assert_gt(left_, 0, "never: %s", #condition);                                   \
+	} while (0)
+enum { PATIENCE = 833 }; /* ticks */
+
 /* Attributes, not following a symlink. Fails the test where there is no such name. */
 struct stat stat_of(const char *name);
 struct stat fstat_of(int fd);
@@ -112,6 +122,9 @@ bool range_is_zero(int fd, off_t offset, size_t len);
 /* Bytes that differ by position and by seed, and are never 0. */
 void fill_pattern(void *ret_data, size_t len, unsigned seed);
 unsigned char *new_pattern(size_t len, unsigned seed);
+
+/* fsync() of what has that name, with the errno of that; 0 or -1. */
+int sync_file(const char *name);
 
 /* open() and close(). */
 int open_and_close(const char *name, int flags, mode_t mode);

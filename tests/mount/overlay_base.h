@@ -75,13 +75,4 @@ off_t ob_large_at(unsigned int part);
 	TestSuite(overlay_over_workspace, .init = setup##_workspace, .fini = fx_teardown,          \
 		  .timeout = 120)
 
-/* Waits until it is so. */
-#define eventually(condition)                                                                      \
-	do {                                                                                       \
-		int left_ = 833;                                                                   \
-		while (!(condition) && --left_ > 0)                                                \
-			tick();                                                                    \
-		cr_assert_gt(left_, 0, "never: %s", #condition);                                   \
-	} while (0)
-
 #endif

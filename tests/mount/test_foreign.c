@@ -8,10 +8,9 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
-#include "fsutil.h"
+#include "other.h"
 
 enum {
-	PATIENCE = 833, /* ticks, some 10 s */
 	HOLD_S = 2,
 	ROWS = 200,
 	FILES = 200,
@@ -36,15 +35,6 @@ static void setup(void)
 TestSuite(foreign, .init = setup, .fini = fx_teardown, .timeout = 60);
 TestSuite(conflict, .init = setup, .fini = fx_teardown, .timeout = 60);
 TestSuite(reader, .init = setup_unmounted, .fini = fx_teardown, .timeout = 60);
-
-/* Waits until it is so. */
-#define eventually(condition)                                                                      \
-	do {                                                                                       \
-		int left_ = PATIENCE;                                                              \
-		while (!(condition) && --left_ > 0)                                                \
-			tick();                                                                    \
-		cr_assert_gt(left_, 0, "never: %s", #condition);                                   \
-	} while (0)
 
 static sqlite3 *open_db(void)
 {
@@ -82,20 +72,6 @@ static sqlite3_int64 sql(const char *format, ...)
 	return value;
 }
 
-static void assert_integrity(void)
-{
-	sqlite3_stmt *stmt = NULL;
-	const char *text;
-
-	cr_assert_eq(sql("SELECT 1"), 1);
-	cr_assert_eq(sqlite3_prepare_v2(other, "PRAGMA integrity_check", -1, &stmt, NULL),
-		     SQLITE_OK);
-	cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
-	text = (const char *)sqlite3_column_text(stmt, 0);
-	cr_assert_str_eq(text, "ok");
-	sqlite3_finalize(stmt);
-}
-
 static void close_other(void)
 {
 	cr_assert_eq(sqlite3_close(other), SQLITE_OK);
@@ -103,24 +79,11 @@ static void close_other(void)
 }
 
 /* Unmounts and has the workspace checked. */
-static void assert_sound(void)
+static void assert_sound_unmounted(void)
 {
-	struct output o;
-
 	close_other();
 	fx_umount();
-	assert_integrity();
-	close_other();
-	fx_cairnfs(&o, "check", fx.db);
-	cr_assert_eq(o.status, 0, "check: status %d: %s%s", o.status, o.out, o.err);
-}
-
-static int sync_file(const char *name)
-{
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? -1 : fsync(fd);
-
-	return fd < 0 || close(fd) < 0 ? -1 : r;
+	assert_sound();
 }
 
 static bool is_listed(const char *dir, const char *name)
@@ -227,7 +190,7 @@ Test(foreign, a_file_it_makes_shows)
 	must(put_text("f", "changed here"));
 	fx_remount();
 	cr_assert(holds_text("f", "changed here"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(foreign, a_directory_it_makes_shows)
@@ -243,7 +206,7 @@ Test(foreign, a_directory_it_makes_shows)
 	must(put_text("d/f", "inside"));
 	fx_remount();
 	cr_assert(holds_text("d/f", "inside"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(foreign, a_mode_it_changes_shows)
@@ -255,7 +218,7 @@ Test(foreign, a_mode_it_changes_shows)
 	other_chmod(ino_of("f"), 0604);
 	eventually(mode_of("f") == 0604);
 	cr_assert(holds_text("f", "text"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(foreign, data_it_writes_shows)
@@ -277,7 +240,7 @@ Test(foreign, data_it_writes_shows)
 	other_write(ino_of("f"), "short");
 	sql("COMMIT");
 	eventually(holds_text("f", "short"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(foreign, a_name_it_changes_shows)
@@ -294,7 +257,7 @@ Test(foreign, a_name_it_changes_shows)
 	cr_assert(holds_text("new", "text"));
 	cr_assert(is_listed(".", "new"));
 	cr_assert(!is_listed(".", "old"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(foreign, a_file_it_removes_is_gone)
@@ -311,7 +274,7 @@ Test(foreign, a_file_it_removes_is_gone)
 	must(put_text("f", "again"));
 	fx_remount();
 	cr_assert(holds_text("f", "again"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(foreign, a_directory_listed_before_is_listed_anew)
@@ -332,7 +295,7 @@ Test(foreign, a_directory_listed_before_is_listed_anew)
 	cr_assert(is_listed(".", "b"));
 	cr_assert(is_listed(".", "c"));
 	cr_assert(is_listed(".", "d"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 /* Side by side. */
@@ -384,7 +347,7 @@ Test(foreign, rows_of_other_tables_and_files_are_written_side_by_side)
 	}
 	cr_assert_eq(sql("SELECT count(*) FROM kv_store WHERE value = substr(key, 5)"), ROWS);
 	cr_assert_eq(sql("SELECT count(*) FROM tool_calls"), ROWS);
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(foreign, nobody_but_fsync_waits_for_its_lock)
@@ -422,7 +385,7 @@ Test(foreign, nobody_but_fsync_waits_for_its_lock)
 	cr_assert(holds_text("late", "x"));
 	cr_assert(holds_text("d/g", "d/f0"));
 	cr_assert_eq(count_entries("d"), FILES - 1);
-	assert_sound();
+	assert_sound_unmounted();
 	free(data);
 }
 
@@ -452,7 +415,7 @@ Test(foreign, many_that_wait_for_its_lock_keep_nobody_from_reading)
 	sql("COMMIT");
 	for (int i = 0; i < WAITING; i++)
 		cr_assert_eq(fx_wait(children[i]), 0);
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 /* Conflicts: the other process has its change in an open transaction while the mount makes its
@@ -479,7 +442,7 @@ Test(conflict, a_name_made_by_both_is_kept_by_the_mount)
 	cr_assert(holds_text("f", "mine"));
 	cr_assert(holds_text(aside, "theirs"), "%s", aside);
 	cr_assert_eq(count_entries("."), 3);
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(conflict, a_name_renamed_to_in_the_mount_is_kept_too)
@@ -496,7 +459,7 @@ Test(conflict, a_name_renamed_to_in_the_mount_is_kept_too)
 	cr_assert(holds_text("f", "mine"));
 	cr_assert(holds_text(aside, "theirs"), "%s", aside);
 	cr_assert_eq(count_entries("."), 2);
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(conflict, a_long_name_made_by_both_leaves_room_for_the_suffix)
@@ -518,7 +481,7 @@ Test(conflict, a_long_name_made_by_both_leaves_room_for_the_suffix)
 	name[255 - strlen(aside)] = '\0';
 	conflict_name(aside, sizeof(aside), name, ino);
 	cr_assert(holds_text(aside, "theirs"), "%s", aside);
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(conflict, attributes_changed_by_both_are_those_of_the_mount)
@@ -533,7 +496,7 @@ Test(conflict, attributes_changed_by_both_are_those_of_the_mount)
 	fx_remount();
 	cr_assert_eq(mode_of("f"), 0640);
 	cr_assert(holds_text("f", "text"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(conflict, data_changed_by_both_is_that_of_the_mount)
@@ -547,7 +510,7 @@ Test(conflict, data_changed_by_both_is_that_of_the_mount)
 	cr_assert(holds_text("f", "mine, short"));
 	fx_remount();
 	cr_assert(holds_text("f", "mine, short"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(conflict, subdirectories_made_by_both_are_counted)
@@ -567,7 +530,7 @@ Test(conflict, subdirectories_made_by_both_are_counted)
 	must(sync_file("d"));
 	eventually(exists("d/theirs"));
 	eventually(nlink_of("d") == 6);
-	assert_sound();
+	assert_sound_unmounted();
 	cr_assert_eq(sql("SELECT nlink FROM fs_inode WHERE ino = %lld", (sqlite3_int64)dir), 6);
 	cr_assert_eq(sql("SELECT 2 + count(*) FROM fs_dentry d JOIN fs_inode c ON c.ino = d.ino "
 			 "WHERE d.parent_ino = %lld AND c.mode & 61440 = 16384",
@@ -595,7 +558,7 @@ Test(conflict, a_name_removed_here_and_replaced_there_stays)
 	fx_remount();
 	cr_assert(holds_text("f", "new"));
 	cr_assert_eq(count_entries("."), 1);
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 Test(conflict, a_file_deleted_while_it_is_written_is_recovered)
@@ -621,7 +584,7 @@ Test(conflict, a_file_deleted_while_it_is_written_is_recovered)
 	cr_assert(holds_bytes(recovered, data, BIG));
 	cr_assert_eq(nlink_of(recovered), 1);
 	cr_assert(!exists("f"));
-	assert_sound();
+	assert_sound_unmounted();
 	free(data);
 }
 
@@ -647,7 +610,7 @@ Test(reader, a_read_only_mount_sees_what_others_change)
 	other_remove(ino_of("f"));
 	sql("COMMIT");
 	eventually(!exists("f"));
-	assert_sound();
+	assert_sound_unmounted();
 }
 
 struct bytes {

@@ -139,14 +139,6 @@ static void assert_tree(void)
 	free(data);
 }
 
-static int sync_file(const char *name)
-{
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? -1 : fsync(fd);
-
-	return fd < 0 || close(fd) < 0 ? -1 : r;
-}
-
 /* Ends of a mount. */
 
 Test(mount, a_copy_of_an_unmounted_workspace_is_whole)

@@ -158,15 +158,6 @@ Test(stats, a_request_that_fails_is_counted)
 	adds_requests("rmdir", 1, errno_in(fx_fork(), rmdir("d")) == ENOTEMPTY ? 0 : -1);
 }
 
-static int sync_file(const char *name)
-{
-	int fd = open(name, O_RDONLY);
-	int r = fd < 0 ? -1 : fsync(fd);
-
-	close(fd);
-	return r;
-}
-
 Test(stats, syncs_are_told_apart)
 {
 	must(put_text("f", "x"));

@@ -2,16 +2,14 @@
  * kept. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 
-#include "fsutil.h"
+#include "other.h"
 
 enum {
-	PATIENCE = 833, /* ticks, some 10 s */
 	HOLD_S = 2,
 	BLOCK = 65536,
 	BALLAST = 40 * BLOCK, /* of the 64 blocks of the small file system */
@@ -34,44 +32,6 @@ TestSuite(away, .init = setup, .fini = fx_teardown, .timeout = 90);
 TestSuite(full, .init = setup_for_root, .fini = fx_teardown, .timeout = 90);
 TestSuite(locked, .init = setup, .fini = fx_teardown, .timeout = 60);
 TestSuite(read_only, .init = setup_for_root, .fini = fx_teardown, .timeout = 90);
-
-/* Waits until it is so. */
-#define eventually(condition)                                                                      \
-	do {                                                                                       \
-		int left_ = PATIENCE;                                                              \
-		while (!(condition) && --left_ > 0)                                                \
-			tick();                                                                    \
-		cr_assert_gt(left_, 0, "never: %s", #condition);                                   \
-	} while (0)
-
-static int sync_file(const char *name)
-{
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? -1 : fsync(fd);
-	int error = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	return r;
-}
-
-/* The unmounted workspace is in order. */
-static void assert_sound(void)
-{
-	sqlite3_stmt *stmt = NULL;
-	sqlite3 *db = NULL;
-	struct output o;
-
-	cr_assert_eq(sqlite3_open(fx.db, &db), SQLITE_OK);
-	cr_assert_eq(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &stmt, NULL), SQLITE_OK);
-	cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
-	cr_assert_str_eq((const char *)sqlite3_column_text(stmt, 0), "ok");
-	sqlite3_finalize(stmt);
-	cr_assert_eq(sqlite3_close(db), SQLITE_OK);
-	fx_cairnfs(&o, "check", fx.db);
-	cr_assert_eq(o.status, 0, "check: status %d: %s%s", o.status, o.out, o.err);
-}
 
 static unsigned char *workspace_bytes(size_t *ret_len)
 {
@@ -443,39 +403,6 @@ Test(read_only, changes_fail_reads_work_and_what_was_synced_is_kept)
 
 /* Another process has the lock when a mount starts. */
 
-/* In a child: locks, tells, holds for so many seconds and lets go. */
-static int hold_lock(const char *lock, unsigned int seconds, int tell_fd)
-{
-	sqlite3 *db = NULL;
-	bool ok = sqlite3_open_v2(fx.db, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
-		  sqlite3_exec(db, lock, NULL, NULL, NULL) == SQLITE_OK &&
-		  write(tell_fd, "x", 1) == 1;
-
-	if (ok) {
-		sleep(seconds);
-		ok = sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK;
-	}
-	return sqlite3_close(db) == SQLITE_OK && ok ? 0 : 1;
-}
-
-static pid_t start_holder(const char *lock, unsigned int seconds)
-{
-	int ends[2];
-	pid_t child;
-	char byte;
-
-	must(pipe2(ends, O_CLOEXEC));
-	child = fx_fork();
-	if (child == 0) {
-		close(ends[0]);
-		_exit(hold_lock(lock, seconds, ends[1]));
-	}
-	must(close(ends[1]));
-	cr_assert_eq(read(ends[0], &byte, 1), 1, "no lock");
-	must(close(ends[0]));
-	return child;
-}
-
 static void assert_one_line(const char *text)
 {
 	const char *newline = strchr(text, '\n');
@@ -612,7 +539,7 @@ Test(locked, for_longer_than_it_waits_fails_nobody_and_keeps_nobody_from_reading
 	/* The first file that a mount makes brings numbers for many. */
 	must(put_text("numbers", "x"));
 	must(sync_file("numbers"));
-	holder = start_holder("BEGIN IMMEDIATE", 600);
+	holder = start_holder("BEGIN IMMEDIATE", 0);
 	must(put_text("new", "made meanwhile"));
 	must(put_text("e/f", "text"));
 	start_waiters(waiters);
@@ -625,8 +552,7 @@ Test(locked, for_longer_than_it_waits_fails_nobody_and_keeps_nobody_from_reading
 	for (int i = 0; i < WAITERS; i++)
 		cr_assert_eq(waitpid(waiters[i], NULL, WNOHANG), 0, "waiter %d did not wait", i);
 	cr_assert_eq(waitpid(holder, NULL, WNOHANG), 0, "the lock was let go");
-	must(kill(holder, SIGKILL));
-	fx_wait(holder);
+	end_other(holder);
 	for (int i = 0; i < WAITERS; i++)
 		cr_assert_eq(fx_wait(waiters[i]), 0, "waiter %d failed", i);
 	fx_cairnfs(&o, "kv", fx.db, "get", "key");
@@ -667,7 +593,7 @@ Test(locked, a_long_reader_bounds_the_log_fails_nobody_and_is_named)
 	fx_mount(options);
 	must(put_text("old", "text"));
 	must(sync_file("old"));
-	reader = start_holder("BEGIN; SELECT COUNT(*) FROM fs_inode", 600);
+	reader = start_holder("BEGIN; SELECT COUNT(*) FROM fs_inode", 0);
 	writer = start_stream(data);
 	snprintf(name, sizeof(name), "(pid %d)", reader);
 	eventually(log_says(log, "cannot start over", name));
@@ -676,8 +602,7 @@ Test(locked, a_long_reader_bounds_the_log_fails_nobody_and_is_named)
 	cr_expect_leq(st.st_size, 3 * LOG_LIMIT);
 	cr_expect(holds_text("old", "text"));
 	cr_expect_eq(waitpid(writer, NULL, WNOHANG), 0, "the write did not wait");
-	must(kill(reader, SIGKILL));
-	fx_wait(reader);
+	end_other(reader);
 	cr_expect_eq(fx_wait(writer), 0, "the write failed");
 	cr_expect(holds_bytes("stream", data, STREAM));
 	fx_umount();

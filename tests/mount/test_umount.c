@@ -2,15 +2,12 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 
-#include "fsutil.h"
-
-enum { PATIENCE = 833 }; /* ticks, some 10 s */
+#include "other.h"
 
 static void setup(void)
 {
@@ -53,10 +50,7 @@ static pid_t start_umount(void)
 /* It has said one line, with these words in it, and goes on waiting. */
 static void assert_waits(pid_t umount, const char *words, const char *more)
 {
-	int left = PATIENCE;
-
-	while (!strchr(said(), '\n') && --left > 0)
-		tick();
+	eventually(strchr(said(), '\n'));
 	cr_assert(strstr(said(), words) && strstr(said(), more), "%s", said());
 	cr_assert_eq(waitpid(umount, NULL, WNOHANG), 0, "it did not wait");
 	cr_assert(!fx_is_mounted());
@@ -66,32 +60,6 @@ static void assert_ends(pid_t umount)
 {
 	cr_assert_eq(fx_wait(umount), 0, "%s", said());
 	cr_assert_eq(strchr(said(), '\n')[1], '\0', "more than one line: %s", said());
-}
-
-/* A child that is told by `tell_fd` when it has done `what`, and then lives until it is killed. */
-static pid_t start_holder(int (*what)(void))
-{
-	pid_t child;
-	int ends[2];
-	char byte;
-
-	must(pipe2(ends, O_CLOEXEC));
-	child = fx_fork();
-	if (child == 0) {
-		if (what() == 0 && write(ends[1], "x", 1) == 1)
-			pause();
-		_exit(1);
-	}
-	must(close(ends[1]));
-	cr_assert_eq(read(ends[0], &byte, 1), 1, "the other process could not do its part");
-	must(close(ends[0]));
-	return child;
-}
-
-static void end_holder(pid_t pid)
-{
-	must(kill(pid, SIGKILL));
-	fx_wait(pid);
 }
 
 /* Others' mounts are not to wait for this process: it keeps copies of ours alone. */
@@ -108,7 +76,7 @@ static void drop_others(void)
 		fclose(mounts);
 }
 
-static int copy_mounts(void)
+static int copy_mounts(const void *arg)
 {
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -1;
@@ -124,11 +92,11 @@ Test(umount_waits_root, for_another_mount_namespace_and_names_its_process)
 	fx_mount(NULL);
 	must(put_text("f", "text"));
 	must(chdir(fx.tmp));
-	holder = start_holder(copy_mounts);
+	holder = start_other(copy_mounts, NULL);
 	umount = start_umount();
 	snprintf(words, sizeof(words), "process %d (", holder);
 	assert_waits(umount, words, fx.mnt);
-	end_holder(holder);
+	end_other(holder);
 	assert_ends(umount);
 	fx_mount(NULL);
 	cr_assert(holds_text("f", "text"));
@@ -149,16 +117,6 @@ Test(umount_waits_root, for_another_mount_of_the_same_and_names_its_place)
 	assert_ends(umount);
 }
 
-static int take_lock(void)
-{
-	sqlite3 *db;
-
-	if (sqlite3_open_v2(fx.db, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
-		return -1;
-	sqlite3_busy_timeout(db, 10000);
-	return sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK ? 0 : -1;
-}
-
 Test(umount_waits, for_what_is_left_to_be_written)
 {
 	char words[64];
@@ -169,10 +127,10 @@ Test(umount_waits, for_what_is_left_to_be_written)
 	must(put_text("first", "brings numbers"));
 	must(put_text("f", "text"));
 	must(chdir(fx.tmp));
-	holder = start_holder(take_lock);
+	holder = start_holder("BEGIN IMMEDIATE", 0);
 	umount = start_umount();
 	assert_waits(umount, words, fx.db);
-	end_holder(holder);
+	end_other(holder);
 	assert_ends(umount);
 	fx_mount(NULL);
 	cr_assert(holds_text("f", "text"));
