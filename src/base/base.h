@@ -30,6 +30,10 @@
 /* Inode numbers of one layer lie below this; a layer above adds it to the numbers of its base. */
 #define CAIRN_LAYER_STEP (UINT64_C(1) << 56)
 
+/* The folder at the top of a base directory that is never shown: what takes accepts back is kept
+ * there (branch/host.h). */
+#define CAIRN_BASE_HIDDEN ".cairnfs"
+
 /* How many overlays may lie one above another. */
 #define CAIRN_BASE_DEPTH_MAX 16U
 
@@ -119,6 +123,9 @@ struct cairn_base_options {
 	 * would be looked for in the mount itself. Needed only during the call. */
 	const char *mount_point;
 };
+
+/* Whether an extended attribute of a file of the host means the same in a copy of it. */
+bool cairn_base_xattr_is_shown(const char *name);
 
 /* Opens whichever kind lies at `path`. -ENOENT, -EINVAL for what is neither a directory nor a
  * workspace, -ELOOP where it lies under itself or more than CAIRN_BASE_DEPTH_MAX overlays lie above

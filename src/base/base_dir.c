@@ -78,6 +78,8 @@ static bool path_matches(struct dir_base *b, uint64_t dir, const char *name, con
 
 bool cairn_dir_ignored(struct dir_base *b, uint64_t dir, const char *name)
 {
+	if (strcmp(name, CAIRN_BASE_HIDDEN) == 0 && dir == cairn_dir_number_root(&b->numbers))
+		return true;
 	for (size_t i = 0; i < b->ignore_count; i++) {
 		const char *pattern = b->ignore[i];
 

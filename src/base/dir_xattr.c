@@ -6,8 +6,7 @@
 
 #include "base/dir.h"
 
-/* Those that mean the same in a copy of the file. */
-static bool is_shown(const char *name)
+bool cairn_base_xattr_is_shown(const char *name)
 {
 	static const char *const names[] = { "security.capability", "system.posix_acl_access",
 					     "system.posix_acl_default" };
@@ -45,7 +44,7 @@ int cairn_dir_xattr_get(struct cairn_base *base, uint64_t ino, const char *name,
 	r = open_for_xattr(CONTAINER_OF(base, struct dir_base, base), ino, &node, &path);
 	if (r < 0)
 		return r;
-	if (node.fd < 0 || !is_shown(name))
+	if (node.fd < 0 || !cairn_base_xattr_is_shown(name))
 		return -ENOENT;
 	n = getxattr(path.text, name, value, CAIRN_XATTR_MAX);
 	if (n < 0)
@@ -95,7 +94,7 @@ int cairn_dir_xattr_scan(struct cairn_base *base, uint64_t ino, cairn_xattr_fn f
 		return r;
 	r = list_xattrs(path.text, &list, &len);
 	for (const char *name = list; r == 0 && name < list + len; name += strlen(name) + 1)
-		if (is_shown(name))
+		if (cairn_base_xattr_is_shown(name))
 			r = fn(arg, name);
 	return r;
 }

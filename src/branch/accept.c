@@ -3,33 +3,38 @@
 #include <errno.h>
 #include <string.h>
 
-#include "store/undo.h"
 #include "util/macro.h"
 
-/* Transactions that are open until they are committed. */
+/* What was begun, until it is ended. */
 struct open {
-	struct cairn_store *stable, *own;
+	struct cairn_stable *stable;
+	struct cairn_store *own;
 };
 
 static void openp(struct open *open)
 {
 	if (open->stable)
-		open->stable->ops->rollback(open->stable);
+		open->stable->ops->end(open->stable);
 	if (open->own)
 		open->own->ops->rollback(open->own);
 }
 
-static int begin(struct cairn_store *store, struct cairn_store **ret_open, const char *path,
-		 struct cairn_error *err)
+/* Who only wants to know waits for nobody, and leaves nothing behind. */
+static int begin(struct cairn_branch *branch, struct cairn_stable *stable, bool dry_run,
+		 struct open *open, struct cairn_error *err)
 {
 	int r;
 
-	r = store->ops->begin(store);
+	r = dry_run ? 0 : stable->ops->begin(stable, err);
 	if (r < 0)
-		return cairn_error_set(err, r, "'%s' cannot be changed now: %s", path,
+		return r;
+	open->stable = dry_run ? NULL : stable;
+	r = branch->own->ops->begin(branch->own);
+	if (r < 0)
+		return cairn_error_set(err, r, "'%s' cannot be changed now: %s", branch->path,
 				       r == -EAGAIN ? "another process keeps it locked; try again"
 						    : strerror(-r));
-	*ret_open = store;
+	open->own = branch->own;
 	return 0;
 }
 
@@ -70,28 +75,8 @@ static int find(struct cairn_branch *branch, const struct cairn_accept_options *
 	return 0;
 }
 
-/* In the transaction on the base. */
-static int apply(struct cairn_branch *branch, struct cairn_store *stable,
-		 const struct cairn_changes *changes, struct cairn_accept_result *result,
-		 struct cairn_error *err)
-{
-	struct cairn_store *own = stable->own ? stable->own : stable;
-	int r;
-
-	r = own->undo->begin(own, "accept", branch->path, 0, &result->undo);
-	if (r == 0)
-		r = cairn_apply(branch, stable, changes, err);
-	if (r == 0)
-		r = own->undo->finish(own, result->undo, (int64_t)result->accepted);
-	if (r == 0)
-		r = stable->ops->commit(stable);
-	return r < 0 ? cairn_error_set(err, r, "'%s' cannot be changed: %s; nothing was accepted",
-				       branch->base_path, strerror(-r))
-		     : 0;
-}
-
 /* What the branch is about to forget must be on the disk. */
-static int drop(struct cairn_branch *branch, struct cairn_store *stable,
+static int drop(struct cairn_branch *branch, struct cairn_stable *stable,
 		const struct cairn_changes *changes, struct cairn_error *err)
 {
 	int r;
@@ -108,7 +93,7 @@ static int drop(struct cairn_branch *branch, struct cairn_store *stable,
 		     : 0;
 }
 
-int cairn_accept(struct cairn_branch *branch, struct cairn_store *stable,
+int cairn_accept(struct cairn_branch *branch, struct cairn_stable *stable,
 		 const struct cairn_accept_options *options, struct cairn_changes *changes,
 		 struct cairn_accept_result *ret, struct cairn_error *err)
 {
@@ -117,20 +102,16 @@ int cairn_accept(struct cairn_branch *branch, struct cairn_store *stable,
 
 	*ret = (struct cairn_accept_result){ 0 };
 	/* The base first: whoever accepts into it waits here, and finds what the last one left. */
-	r = begin(stable, &open.stable, branch->base_path, err);
-	if (r == 0)
-		r = begin(branch->own, &open.own, branch->path, err);
+	r = begin(branch, stable, options->dry_run, &open, err);
 	if (r == 0)
 		r = find(branch, options, changes, ret, err);
 	if (r < 0 || options->dry_run)
 		return r;
 	if (ret->accepted > 0) {
-		r = apply(branch, stable, changes, ret, err);
-		if (r < 0) {
-			ret->undo = 0;
+		r = stable->ops->apply(stable, branch, changes, ret->accepted, &ret->undo,
+				       &ret->left_out, err);
+		if (r < 0)
 			return r;
-		}
-		open.stable = NULL;
 	}
 	r = drop(branch, stable, changes, err);
 	if (r == 0)

@@ -1,9 +1,10 @@
-/* Accepting the changes of a branch into the workspace that is its base, and dropping them.
+/* Accepting the changes of a branch into its base, and dropping them.
  *
  * One thread; transactions of the stores are begun and ended by the caller, where it says so. */
 #pragma once
 
 #include "branch/change.h"
+#include "branch/stable.h"
 
 /* What is done where the base is no longer as the branch saw it. */
 enum cairn_strategy {
@@ -22,14 +23,15 @@ struct cairn_accept_options {
 struct cairn_accept_result {
 	size_t accepted, conflicts, left; /* changes; `left` ones matched and stay in the branch */
 	int64_t undo;                     /* the id of the undo record; 0: nothing was changed */
+	struct cairn_left_out left_out;
 };
 
-/* Accepts, in one transaction on `stable`, and takes what was accepted out of the branch in a
- * second one. The branch must be open for writing, and its base not yet. `changes` are what was
- * found, with `selected` and `conflict` set; the caller frees them, also after a failure. -EEXIST:
- * there are conflicts, and nothing was done. A failure between the two transactions does no harm:
+/* Accepts, in one change of `stable`, and takes what was accepted out of the branch in a
+ * transaction after that. The branch must be open for writing, and its base not yet. `changes` are
+ * what was found, with `selected` and `conflict` set; the caller frees them, also after a failure.
+ * -EEXIST: there are conflicts, and nothing was done. A failure between the two does no harm:
  * accepting again finds what is equal by then. */
-int cairn_accept(struct cairn_branch *branch, struct cairn_store *stable,
+int cairn_accept(struct cairn_branch *branch, struct cairn_stable *stable,
 		 const struct cairn_accept_options *options, struct cairn_changes *changes,
 		 struct cairn_accept_result *ret, struct cairn_error *err);
 

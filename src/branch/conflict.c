@@ -13,6 +13,10 @@
 struct checker {
 	struct cairn_branch *branch;
 	const struct cairn_changes *changes;
+	/* Whether the time of last change of an inode tells of its bytes. In a directory of the
+	 * host it moves with each rename and each link, those of an accept that was taken back as
+	 * well. */
+	bool ctime_counts;
 };
 
 /* 1: the bytes are not those that were seen. */
@@ -26,7 +30,7 @@ static int check_bytes(struct checker *k, const struct cairn_seen *seen,
 		return 1;
 	if (!seen->has_digest)
 		return !cairn_same_time(&seen->mtime, &now->mtime) ||
-		       !cairn_same_time(&seen->ctime, &now->ctime);
+		       (k->ctime_counts && !cairn_same_time(&seen->ctime, &now->ctime));
 	r = cairn_branch_base_digest(k->branch, now->ino, now->size, digest);
 	return r < 0 ? r : memcmp(digest, seen->digest, sizeof(digest)) != 0;
 }
@@ -165,7 +169,11 @@ static int check(struct checker *k, struct cairn_change *c)
 int cairn_conflicts_mark(struct cairn_branch *branch, const struct cairn_changes *changes,
 			 struct cairn_error *err)
 {
-	struct checker k = { .branch = branch, .changes = changes };
+	struct checker k = {
+		.branch = branch,
+		.changes = changes,
+		.ctime_counts = !cairn_stable_is_directory(branch->base_path),
+	};
 
 	for (size_t i = 0; i < changes->count; i++) {
 		struct cairn_change *c = changes->list[i];

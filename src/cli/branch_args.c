@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "branch/stable.h"
 #include "mount/json.h"
 #include "mount/live.h"
 #include "mount/number.h"
@@ -99,6 +100,33 @@ int cairn_cli_settled(const char *workspace, char **ret, struct cairn_error *err
 	return r;
 }
 
+bool cairn_cli_names_directory(const char *arg)
+{
+	_cleanup_(cairn_freep) char *path = NULL;
+	bool is_id = false;
+
+	if (!cairn_stable_is_directory(arg))
+		return false;
+	return cairn_resolve_workspace(arg, &path, &is_id, NULL) < 0 || !is_id ||
+	       access(path, F_OK) < 0;
+}
+
+void cairn_cli_settle_base(const char *workspace, const char *base)
+{
+	struct cairn_branch branch = { 0 };
+	struct cairn_error err = { 0 };
+	int r = 0;
+
+	/* What is wrong with the workspace, others tell. */
+	if (!base && cairn_branch_open(workspace, true, &branch, NULL) == 0)
+		base = branch.base_path;
+	if (base)
+		r = cairn_stable_settle(base, &err);
+	if (r < 0)
+		cairn_cli_fail_with(r, &err);
+	cairn_branch_close(&branch);
+}
+
 int cairn_cli_open_branch(const char *workspace, bool read_only, struct cairn_branch *ret,
 			  struct cairn_error *err)
 {
@@ -113,6 +141,8 @@ int cairn_cli_open_branch(const char *workspace, bool read_only, struct cairn_br
 		return r;
 	/* A directory is not found, and has nothing to commit. */
 	r = cairn_live_settle(branch.base_path, err);
+	if (r == 0)
+		cairn_cli_settle_base(path, branch.base_path);
 	if (r == 0)
 		r = cairn_branch_open_base(&branch, err);
 	if (r < 0) {
@@ -181,19 +211,6 @@ static const struct {
 static bool is_directory(const struct cairn_change *change)
 {
 	return S_ISDIR(change->kind == CAIRN_CHANGE_DELETED ? change->was.mode : change->now.mode);
-}
-
-int cairn_cli_refuse_directory(const char *path, struct cairn_error *err)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
-		return 0;
-	return cairn_error_set(err, -EOPNOTSUPP,
-			       "'%s' is a directory, and only into a workspace can be accepted; "
-			       "apply the patch of 'cairnfs diff --patch' there, or copy from a "
-			       "mount of the branch",
-			       path);
 }
 
 static void print_names(FILE *to, const struct cairn_change *change)

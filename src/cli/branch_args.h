@@ -24,8 +24,13 @@ void cairn_branch_args_done(struct cairn_branch_args *args);
  * free() it. */
 int cairn_cli_settled(const char *workspace, char **ret, struct cairn_error *err);
 
-/* -EOPNOTSUPP with words for a base that is a directory: there is no record of what it was. */
-int cairn_cli_refuse_directory(const char *path, struct cairn_error *err);
+/* Whether it is a directory that is meant, and not the workspace whose id it is as well. */
+bool cairn_cli_names_directory(const char *arg);
+
+/* Ends what an accept into a base directory has left when it was killed; where that does not work,
+ * a line says so. `base`, where it is not NULL, is in the place of the base that the workspace
+ * names. */
+void cairn_cli_settle_base(const char *workspace, const char *base);
 
 /* Opens the branch and its base. */
 int cairn_cli_open_branch(const char *workspace, bool read_only, struct cairn_branch *ret,

@@ -4,11 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/overlay.h"
 #include "branch/accept.h"
 #include "cli/branch_args.h"
-
-#define BUSY_TIMEOUT_MS 10000U
 
 enum { KEY_STRATEGY = 256, KEY_FORCE, KEY_DRY_RUN };
 
@@ -83,7 +80,7 @@ static const struct argp argp = {
 
 struct accept {
 	struct cairn_branch branch;
-	struct cairn_store *stable;
+	struct cairn_stable *stable;
 	struct cairn_changes changes;
 	struct cairn_accept_result result;
 };
@@ -98,15 +95,13 @@ static void acceptp(struct accept *accept)
 
 static int open_stable(struct accept *accept, struct cairn_error *err)
 {
-	const struct cairn_store_options options = { .busy_timeout_ms = BUSY_TIMEOUT_MS };
 	const char *path = accept->branch.base_path;
 	_cleanup_(cairn_freep) char *settled = NULL;
-	int r;
+	int r = 0;
 
-	r = cairn_cli_refuse_directory(path, err);
-	if (r == 0)
+	if (!cairn_stable_is_directory(path))
 		r = cairn_cli_settled(path, &settled, err);
-	return r < 0 ? r : cairn_store_open(path, &options, &accept->stable, err);
+	return r < 0 ? r : cairn_stable_open(path, true, &accept->stable, err);
 }
 
 static const char *plural(size_t count)
@@ -139,6 +134,10 @@ static int print_json(const struct accept *accept, const struct accept_args *in,
 			    json_integer(refused ? 0 : (json_int_t)result->accepted));
 	json_object_set_new(root, "left", json_integer((json_int_t)result->left));
 	json_object_set_new(root, "undo", result->undo ? json_integer(result->undo) : json_null());
+	json_object_set_new(root, "owners_left_out",
+			    json_integer((json_int_t)result->left_out.owners));
+	json_object_set_new(root, "xattrs_left_out",
+			    json_integer((json_int_t)result->left_out.xattrs));
 	json_object_set_new(root, "changes", list_json(&accept->changes, false));
 	json_object_set_new(root, "conflicts", list_json(&accept->changes, true));
 	status = cairn_cli_print_json(root);
@@ -166,6 +165,17 @@ static int print_refused(const struct accept *accept)
 			      accept->branch.base_path);
 }
 
+/* What the host did not let us do. */
+static void print_left_out(const struct cairn_left_out *left)
+{
+	if (left->owners)
+		printf("The owner of %zu file%s could not be set: only root may give files away.\n",
+		       left->owners, plural(left->owners));
+	if (left->xattrs)
+		printf("Extended attributes of %zu file%s could not all be set.\n", left->xattrs,
+		       plural(left->xattrs));
+}
+
 static int print_done(const struct accept *accept, const struct accept_args *in)
 {
 	const struct cairn_accept_result *result = &accept->result;
@@ -186,6 +196,7 @@ static int print_done(const struct accept *accept, const struct accept_args *in)
 		       result->accepted, plural(result->accepted), accept->branch.base_path,
 		       accept->branch.base_path, result->undo);
 	}
+	print_left_out(&result->left_out);
 	if (result->left) {
 		printf("%zu change%s left in the branch:\n", result->left, plural(result->left));
 		print_conflicts(accept, stdout);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "cli/branch_args.h"
 #include "cli/cli.h"
 #include "cli/serve.h"
 #include "mount/checks.h"
@@ -242,6 +243,7 @@ static int prepare(struct run *run, const struct exec_args *in, struct cairn_err
 		r = find_workspace(run, in, err);
 	if (r < 0)
 		return r;
+	cairn_cli_settle_base(run->job.workspace, run->options->mount.base);
 	run->start = getcwd(NULL, 0);
 	return find_dir(run, in->dir, err);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "branch/stable.h"
 #include "branch/trash.h"
 #include "cli/branch_args.h"
 #include "mount/json.h"
@@ -95,7 +96,7 @@ static const struct argp_option option_table[] = {
 static const struct argp argp = {
 	.options = option_table,
 	.parser = parse,
-	.args_doc = "[WORKSPACE...]",
+	.args_doc = "[WORKSPACE|DIR...]",
 	.children = cairn_cli_help,
 	.doc = "Let go of what was kept: branches that were rejected, and what takes accepts "
 	       "back.\v"
@@ -159,6 +160,12 @@ static int forget(struct cairn_store *store, int64_t before, int64_t *ret)
 	return r;
 }
 
+static void stablep(struct cairn_stable **stable)
+{
+	if (*stable)
+		(*stable)->ops->close(*stable);
+}
+
 /* Opened for writing only where there is something to forget. */
 static int drop_records(struct gc *gc, const char *path, struct cairn_error *err)
 {
@@ -193,6 +200,43 @@ static int drop_records(struct gc *gc, const char *path, struct cairn_error *err
 	return 0;
 }
 
+static int drop_records_of_dir(struct gc *gc, const char *dir, struct cairn_error *err)
+{
+	_cleanup_(stablep) struct cairn_stable *stable = NULL;
+	struct old old = { .before = gc->before };
+	int64_t count = 0;
+	int r;
+
+	r = cairn_stable_open(dir, false, &stable, err);
+	if (r == 0)
+		r = stable->ops->list(stable, count_old, &old);
+	count = old.count;
+	if (r == 0 && count && !gc->in->dry_run) {
+		r = stable->ops->begin(stable, err);
+		if (r == 0)
+			r = stable->ops->forget(stable, gc->before, &count, err);
+		stable->ops->end(stable);
+	}
+	if (r < 0)
+		return cairn_error_set(err, r, "'%s' cannot be cleaned: %s", dir, strerror(-r));
+	gc->records += (size_t)count;
+	if (count && !gc->in->json)
+		printf("%s: undo records: %" PRId64 "\n", dir, count);
+	return 0;
+}
+
+static void clean_dir(struct gc *gc, const char *dir)
+{
+	struct cairn_error err = { 0 };
+	int r;
+
+	r = drop_records_of_dir(gc, dir, &err);
+	if (r < 0) {
+		cairn_cli_fail_with(r, &err);
+		gc->failures++;
+	}
+}
+
 static void clean_workspace(struct gc *gc, const char *path)
 {
 	struct cairn_error err = { 0 };
@@ -213,6 +257,10 @@ static void clean_named(struct gc *gc, const char *workspace)
 	const char *slash;
 	int r;
 
+	if (cairn_cli_names_directory(workspace)) {
+		clean_dir(gc, workspace);
+		return;
+	}
 	r = cairn_resolve_workspace(workspace, &path, NULL, &err);
 	if (r == 0) {
 		slash = strrchr(path, '/');

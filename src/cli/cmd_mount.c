@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/branch_args.h"
 #include "cli/cli.h"
 #include "cli/serve.h"
 #include "mount/checks.h"
@@ -234,6 +235,8 @@ static int prepare(struct cairn_job *job, const struct mount_args *in, struct ca
 	r = cairn_check_fuse(job->options, err);
 	if (r < 0)
 		return r;
+	if (!in->check_only)
+		cairn_cli_settle_base(job->workspace, job->options->mount.base);
 	return cairn_job_open_log(job, in->foreground, err);
 }
 

@@ -5,20 +5,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "branch/stable.h"
 #include "cli/branch_args.h"
 #include "mount/json.h"
 #include "mount/number.h"
-#include "store/undo.h"
 
-#define BUSY_TIMEOUT_MS 10000U
-#define NAMED_MAX       10U   /* changed paths that are told */
-#define DEPTH_MAX       4096U /* of a path */
+#define NAMED_MAX 10U /* changed paths that are told */
 
-enum { KEY_LIST = 256, KEY_FORCE };
+enum { KEY_LIST = 256, KEY_FORCE, KEY_DRY_RUN };
 
 struct undo_args {
 	struct cairn_cli_args args;
-	bool list, force, json;
+	bool list, force, dry_run, json;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -31,6 +29,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case KEY_FORCE:
 		in->force = true;
+		return 0;
+	case KEY_DRY_RUN:
+		in->dry_run = true;
 		return 0;
 	case 'j':
 		in->json = true;
@@ -50,6 +51,7 @@ static const struct argp_option option_table[] = {
 	  "Also where it has changed since; what was put since into a directory that came with it "
 	  "stays",
 	  0 },
+	{ "dry-run", KEY_DRY_RUN, NULL, 0, "Tell what would be done, and do nothing", 0 },
 	{ "json", 'j', NULL, 0, "Print JSON", 0 },
 	{ 0 },
 };
@@ -57,18 +59,16 @@ static const struct argp_option option_table[] = {
 static const struct argp argp = {
 	.options = option_table,
 	.parser = parse,
-	.args_doc = "WORKSPACE [ID]",
+	.args_doc = "WORKSPACE|DIR [ID]",
 	.children = cairn_cli_help,
-	.doc = "Put a workspace back to what it was before an accept, the last one or the one of "
-	       "this id.\vWORKSPACE is the base of the branch; it may be mounted. An undo can be "
-	       "taken back in turn, by its id.",
+	.doc = "Put a workspace, or a directory, back to what it was before an accept, the last "
+	       "one or the one of this id.\vIt is the base of the branch, and may be mounted. An "
+	       "undo can be taken back in turn, by its id.",
 };
 
 struct undo {
 	const struct undo_args *in;
-	char *path;
-	struct cairn_store *store;
-	struct cairn_reader *reader;
+	struct cairn_stable *stable;
 	int64_t id; /* to be taken back; 0: not found */
 	bool undone;
 	int64_t changes;
@@ -78,11 +78,8 @@ struct undo {
 
 static void undop(struct undo *undo)
 {
-	if (undo->reader)
-		undo->store->ops->reader_close(undo->reader);
-	if (undo->store)
-		undo->store->ops->close(undo->store);
-	free(undo->path);
+	if (undo->stable)
+		undo->stable->ops->close(undo->stable);
 }
 
 static int print_record(void *arg, const struct cairn_undo_record *record)
@@ -124,9 +121,9 @@ static int list(struct undo *undo)
 	int r;
 
 	undo->json = undo->in->json ? json_array() : NULL;
-	r = undo->store->undo->list(undo->store, print_record, undo);
+	r = undo->stable->ops->list(undo->stable, print_record, undo);
 	if (r < 0)
-		return cairn_cli_fail("'%s' cannot be read: %s", undo->path, strerror(-r));
+		return cairn_cli_fail("'%s' cannot be read: %s", undo->stable->path, strerror(-r));
 	if (undo->in->json)
 		return cairn_cli_print_json(undo->json);
 	if (undo->changes == 0)
@@ -162,77 +159,80 @@ static int find(struct undo *undo, struct cairn_error *err)
 			return cairn_error_set(err, -EINVAL,
 					       "'%s' is no id; see 'cairnfs undo --list'", id);
 	}
-	r = undo->store->undo->list(undo->store, find_record, undo);
+	r = undo->stable->ops->list(undo->stable, find_record, undo);
 	if (r < 0)
-		return cairn_error_set(err, r, "'%s' cannot be read: %s", undo->path, strerror(-r));
+		return cairn_error_set(err, r, "'%s' cannot be read: %s", undo->stable->path,
+				       strerror(-r));
 	if (r == 0 && id)
 		return cairn_error_set(err, -ENOENT,
 				       "'%s' has no record %s; see 'cairnfs undo --list'",
-				       undo->path, id);
+				       undo->stable->path, id);
 	if (r == 0)
 		return cairn_error_set(err, -ENOENT,
 				       "nothing was accepted into '%s' that could "
 				       "be taken back",
-				       undo->path);
+				       undo->stable->path);
 	if (undo->undone)
 		return cairn_error_set(err, -EALREADY, "%s was taken back already", id);
 	return 0;
 }
 
-/* Prints the path of an inode, as far as it has one. */
-static void print_path(struct undo *undo, uint64_t ino, const char *name, size_t len)
-{
-	_cleanup_(cairn_freep) char *path = strndup(name ? name : "", len);
-	char one[CAIRN_NAME_MAX + 1];
-
-	for (unsigned int i = 0; path && ino != CAIRN_ROOT_INO && i < DEPTH_MAX; i++) {
-		char *longer;
-
-		if (undo->store->ops->dentry_name(undo->reader, ino, &ino, one) < 0)
-			break;
-		if (asprintf(&longer, "%s%s%s", one, path[0] ? "/" : "", path) < 0)
-			break;
-		free(path);
-		path = longer;
-	}
-	if (path && path[0]) {
-		cairn_cli_print_path(stderr, path);
-		fputs(": changed since\n", stderr);
-	}
-}
-
-static int print_changed(void *arg, uint64_t ino, const char *name, size_t len)
+static int print_changed(void *arg, const char *path)
 {
 	struct undo *undo = arg;
 
-	if (!undo->in->force && undo->changed < NAMED_MAX)
-		print_path(undo, ino, name, len);
+	if (!undo->in->force && undo->changed < NAMED_MAX) {
+		cairn_cli_print_path(stderr, path[1] ? path + 1 : path);
+		fputs(": changed since\n", stderr);
+	}
 	undo->changed++;
 	return 0;
 }
 
-/* In a transaction. */
+/* While nobody else changes anything. */
 static int take_back(struct undo *undo, int64_t *ret_id, struct cairn_error *err)
 {
-	const struct cairn_undo_ops *ops = undo->store->undo;
+	const struct cairn_stable_ops *ops = undo->stable->ops;
 	int r;
 
 	r = find(undo, err);
 	if (r < 0)
 		return r;
-	r = ops->changed(undo->store, undo->id, print_changed, undo);
+	r = ops->changed(undo->stable, undo->id, print_changed, undo);
 	if (r < 0)
-		return r;
+		return cairn_error_set(err, r, "'%s' cannot be compared: %s", undo->stable->path,
+				       strerror(-r));
 	if (undo->changed && !undo->in->force)
 		return cairn_error_set(
 			err, -EEXIST,
 			"%zu of what was accepted then has changed since, and nothing "
 			"was taken back; --force does it all the same",
 			undo->changed);
-	r = ops->begin(undo->store, "undo", undo->path, undo->id, ret_id);
-	if (r == 0)
-		r = ops->revert(undo->store, undo->id, *ret_id);
-	return r < 0 ? r : ops->finish(undo->store, *ret_id, undo->changes);
+	if (undo->in->dry_run)
+		return 0;
+	return ops->undo(undo->stable, undo->id, undo->changes, ret_id, err);
+}
+
+static int report(const struct undo *undo, int64_t id)
+{
+	const char *plural = undo->changes == 1 ? "" : "s";
+
+	if (undo->in->json) {
+		json_t *root = json_object();
+
+		json_object_set_new(root, "dry_run", json_boolean(undo->in->dry_run));
+		json_object_set_new(root, "undone", json_integer(undo->id));
+		json_object_set_new(root, "changes", json_integer(undo->changes));
+		json_object_set_new(root, "undo", id ? json_integer(id) : json_null());
+		return cairn_cli_print_json(root);
+	}
+	if (undo->in->dry_run)
+		printf("%" PRId64 " change%s would be taken back.\n", undo->changes, plural);
+	else
+		printf("%" PRId64 " change%s taken back.\n"
+		       "To have it again: cairnfs undo %s %" PRId64 "\n",
+		       undo->changes, plural, undo->stable->path, id);
+	return 0;
 }
 
 static int run_undo(struct undo *undo)
@@ -241,47 +241,38 @@ static int run_undo(struct undo *undo)
 	int64_t id = 0;
 	int r;
 
-	r = undo->store->ops->begin(undo->store);
+	/* Nothing is begun, and made in a directory, for nothing. */
+	r = find(undo, &err);
 	if (r == 0)
-		r = take_back(undo, &id, &err);
-	if (r == 0)
-		r = undo->store->ops->commit(undo->store);
-	if (r == 0)
-		r = undo->store->ops->sync(undo->store);
-	if (r < 0) {
-		undo->store->ops->rollback(undo->store);
+		r = undo->stable->ops->begin(undo->stable, &err);
+	if (r < 0)
 		return cairn_cli_fail_with(r, &err);
-	}
-	if (undo->in->json) {
-		json_t *root = json_object();
+	r = take_back(undo, &id, &err);
+	undo->stable->ops->end(undo->stable);
+	return r < 0 ? cairn_cli_fail_with(r, &err) : report(undo, id);
+}
 
-		json_object_set_new(root, "undone", json_integer(undo->id));
-		json_object_set_new(root, "changes", json_integer(undo->changes));
-		json_object_set_new(root, "undo", json_integer(id));
-		return cairn_cli_print_json(root);
+static int open_stable(const char *arg, struct cairn_stable **ret, struct cairn_error *err)
+{
+	_cleanup_(cairn_freep) char *path = NULL;
+	int r = 0;
+
+	if (cairn_cli_names_directory(arg)) {
+		path = realpath(arg, NULL);
+		r = path ? cairn_stable_settle(path, err) : -errno;
+	} else {
+		r = cairn_cli_settled(arg, &path, err);
 	}
-	printf("%" PRId64 " change%s taken back.\n"
-	       "To have it again: cairnfs undo %s %" PRId64 "\n",
-	       undo->changes, undo->changes == 1 ? "" : "s", undo->path, id);
-	return 0;
+	return r < 0 ? r : cairn_stable_open(path, false, ret, err);
 }
 
 static int run(const struct undo_args *in)
 {
-	const struct cairn_store_options options = {
-		.busy_timeout_ms = BUSY_TIMEOUT_MS,
-	};
 	_cleanup_(undop) struct undo undo = { .in = in };
 	struct cairn_error err = { 0 };
 	int r;
 
-	r = cairn_cli_settled(in->args.value[0], &undo.path, &err);
-	if (r == 0)
-		r = cairn_cli_refuse_directory(undo.path, &err);
-	if (r == 0)
-		r = cairn_sqlite_store_open(undo.path, &options, &undo.store, &err);
-	if (r == 0)
-		r = undo.store->ops->reader_open(undo.store, &undo.reader);
+	r = open_stable(in->args.value[0], &undo.stable, &err);
 	if (r < 0)
 		return cairn_cli_fail_with(r, &err);
 	return in->list ? list(&undo) : run_undo(&undo);

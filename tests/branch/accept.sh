@@ -494,17 +494,6 @@ over_one_version() {
 	with "$scratch/version.db" '[ -f src/a.c ]; [ "$(cat keep)" = keep ]'
 }
 
-directories_are_refused() {
-	mkdir -p "$scratch/dir"
-	cairnfs init "$scratch/over.db" --base "$scratch/dir"
-	with "$scratch/over.db" 'echo x >x'
-	not cairnfs accept "$scratch/over.db" 2>"$scratch/err"
-	[ "$(lines "$scratch/err")" = 1 ]
-	[ ! -e "$scratch/dir/x" ]
-	not cairnfs undo "$scratch/dir" 2>"$scratch/err"
-	[ "$(lines "$scratch/err")" = 1 ]
-}
-
 scratch
 mnt=$scratch/mnt
 base=$scratch/base.db
@@ -536,5 +525,4 @@ check 'agents see what was accepted, and no more' isolation
 check 'a change meets what came before it was committed' noted_at_the_change
 check 'a change that was not committed meets nothing else' noted_without_need
 check 'a mount over one version of the base' over_one_version
-check 'a base directory is refused in one line' directories_are_refused
 finish
