@@ -15,19 +15,28 @@ cairnfs() {
 	"$CAIRNFS_BIN" "$@"
 }
 
-# Both are mounted.
+# begin KIND: the branch is mounted, and the base too where it is a workspace. $stable is where one
+# sees what the base holds.
 begin() {
 	umount -l "$work" "$mnt" 2>/dev/null || true
-	fresh
-	cairnfs mount "$base" "$mnt"
+	rm -rf --one-file-system "$scratch"/*.db* "$scratch/base-directory"
+	make_base "$1"
+	cairnfs init "$agent" --base "$base"
+	stable=$base
+	if [ "$1" = workspace ]; then
+		cairnfs mount "$base" "$mnt"
+		stable=$mnt
+	fi
 	cairnfs mount "$agent" "$work"
 }
 
 end() {
 	cairnfs umount "$work"
-	cairnfs umount "$mnt"
-	sound "$base"
 	sound "$agent"
+	if [ "$stable" = "$mnt" ]; then
+		cairnfs umount "$mnt"
+		sound "$base"
+	fi
 }
 
 # watched FILE=CONTENT... -- COMMAND...: runs it while the watcher looks at these files of the branch.
@@ -54,17 +63,17 @@ watched() {
 accept_round() {
 	cairnfs accept "$agent"
 	for _ in $(seq 100); do
-		[ -e "$mnt/new-$1" ] && break
+		[ -e "$stable/new-$1" ] && break
 		sleep 0.05
 	done
-	[ "$(cat "$mnt/new-$1")" = "new $1" ]
+	[ "$(cat "$stable/new-$1")" = "new $1" ]
 	sleep 0.6
 }
 
 rounds() {
 	local i
 
-	begin
+	begin "$1"
 	mkdir "$work/moved-0"
 	for i in 1 2 3 4 5; do
 		(
@@ -93,7 +102,7 @@ rounds() {
 
 # Nothing of these was written in the branch: what they show comes from wherever the base has them.
 renames() {
-	begin
+	begin "$1"
 	(
 		cd "$work"
 		mv docs documents
@@ -114,7 +123,7 @@ renames() {
 in_use() {
 	local i
 
-	begin
+	begin "$1"
 	cd "$work"
 	mkdir place
 	exec 3<>new 4>>log 5<>keep
@@ -143,21 +152,22 @@ in_use() {
 	cairnfs mount "$agent" "$work"
 	[ "$(wc -l <"$work/log")" = 13 ]
 	for _ in $(seq 100); do
-		[ -e "$mnt/place/here-12" ] && break
+		[ -e "$stable/place/here-12" ] && break
 		sleep 0.05
 	done
-	[ "$(cat "$mnt/new" "$mnt/keep")" = "$(printf 'first\nsecond\nchanged\nagain')" ]
+	[ "$(cat "$stable/new" "$stable/keep")" = "$(printf 'first\nsecond\nchanged\nagain')" ]
 	end
 }
 
 scratch
 mnt=$scratch/mnt
 work=$scratch/work
-base=$scratch/base.db
 agent=$scratch/agent.db
 mkdir -p "$work"
 will_mount "$mnt" "$work"
-check 'files are there all the time, and the same' rounds
-check 'what was renamed, too' renames
-check 'open files and working directories go on' in_use
+check 'files are there all the time, and the same' rounds workspace
+check 'what was renamed, too' renames workspace
+for kind in workspace directory; do
+	check "$kind: open files and working directories go on" in_use "$kind"
+done
 finish
