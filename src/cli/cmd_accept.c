@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "branch/accept.h"
 #include "cli/branch_args.h"
@@ -83,10 +84,12 @@ struct accept {
 	struct cairn_stable *stable;
 	struct cairn_changes changes;
 	struct cairn_accept_result result;
+	struct cairn_branch_progress progress;
 };
 
 static void acceptp(struct accept *accept)
 {
+	cairn_branch_progress_end(&accept->progress);
 	cairn_changes_free(&accept->changes);
 	cairn_branch_close(&accept->branch);
 	if (accept->stable)
@@ -99,6 +102,13 @@ static int open_stable(struct accept *accept, struct cairn_error *err)
 	_cleanup_(cairn_freep) char *settled = NULL;
 	int r = 0;
 
+	if (access(path, F_OK) < 0)
+		return cairn_error_set(
+			err, -errno,
+			"'%s' is a branch of '%s', which is not there: %m; put it "
+			"back, or 'cairnfs export' what the branch holds while it is "
+			"mounted with -o base=",
+			accept->branch.path, path);
 	if (!cairn_stable_is_directory(path))
 		r = cairn_cli_settled(path, &settled, err);
 	return r < 0 ? r : cairn_stable_open(path, true, &accept->stable, err);
@@ -222,9 +232,12 @@ static int run(const struct accept_args *in)
 		r = cairn_branch_open(path, false, &accept.branch, &err);
 	if (r == 0)
 		r = open_stable(&accept, &err);
+	if (r == 0 && !in->json)
+		cairn_branch_progress_begin(&accept.progress, &accept.branch, "accepting");
 	if (r == 0)
 		r = cairn_accept(&accept.branch, accept.stable, &options, &accept.changes,
 				 &accept.result, &err);
+	cairn_progress_clear(&accept.progress.progress);
 	if (r < 0 && r != -EEXIST)
 		return cairn_cli_fail_with(r, &err);
 	if (in->json)

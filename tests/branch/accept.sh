@@ -494,6 +494,18 @@ over_one_version() {
 	with "$scratch/version.db" '[ -f src/a.c ]; [ "$(cat keep)" = keep ]'
 }
 
+# A base that is not there is told so, of either kind.
+base_is_gone() {
+	fresh
+	with "$agent" 'echo x >keep'
+	mv "$base" "$scratch/elsewhere"
+	not cairnfs accept "$agent" 2>"$scratch/err"
+	[ "$(lines "$scratch/err")" = 1 ]
+	grep -F "is a branch of '$base', which is not there" "$scratch/err"
+	mv "$scratch/elsewhere" "$base"
+	cairnfs accept "$agent"
+}
+
 scratch
 mnt=$scratch/mnt
 base=$scratch/base.db
@@ -525,4 +537,5 @@ check 'agents see what was accepted, and no more' isolation
 check 'a change meets what came before it was committed' noted_at_the_change
 check 'a change that was not committed meets nothing else' noted_without_need
 check 'a mount over one version of the base' over_one_version
+check 'a base that is gone' base_is_gone
 finish
