@@ -571,7 +571,7 @@ int cairn_overlay_symlink_get(struct cairn_reader *base, uint64_t ino, char **re
 	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
 	_cleanup_(cairn_look_endp) struct cairn_look look = { 0 };
-	uint64_t delta, node;
+	uint64_t delta = 0, node;
 	int r;
 
 	r = find_node(reader, ino, &look, &delta, &node);
@@ -588,7 +588,7 @@ int cairn_overlay_xattr_get(struct cairn_reader *base, uint64_t ino, const char 
 	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
 	_cleanup_(cairn_look_endp) struct cairn_look look = { 0 };
-	uint64_t delta, node;
+	uint64_t delta = 0, node;
 	int r;
 
 	r = find_node(reader, ino, &look, &delta, &node);
@@ -604,7 +604,7 @@ int cairn_overlay_xattr_scan(struct cairn_reader *base, uint64_t ino, cairn_xatt
 	struct cairn_overlay_reader *reader = cairn_overlay_reader_of(base);
 	struct cairn_overlay *o = reader->overlay;
 	_cleanup_(cairn_look_endp) struct cairn_look look = { 0 };
-	uint64_t delta, node;
+	uint64_t delta = 0, node;
 	int r;
 
 	r = find_node(reader, ino, &look, &delta, &node);
