@@ -30,6 +30,17 @@ static void row_key(uint64_t row, char ret[32])
 	snprintf(ret, 32, "%llu", (unsigned long long)row);
 }
 
+/* NULL: no name of it was counted. */
+static struct cairn_name *find_link(const struct dropper *d, uint64_t row)
+{
+	struct cairn_name *name;
+	char key[32];
+
+	row_key(row, key);
+	HASH_FIND(hh, d->links.table, key, strlen(key), name);
+	return name;
+}
+
 static int count_links(struct dropper *d)
 {
 	int r = 0;
@@ -47,7 +58,7 @@ static int count_links(struct dropper *d)
 			c->parent->kids++;
 		row_key(c->row, key);
 		r = cairn_names_put(&d->links, key, NULL);
-		HASH_FIND(hh, d->links.table, key, strlen(key), name);
+		name = find_link(d, c->row);
 		if (name)
 			name->count++;
 	}
@@ -57,14 +68,9 @@ static int count_links(struct dropper *d)
 /* One name less; how many are left. */
 static size_t drop_link(struct dropper *d, uint64_t row)
 {
-	struct cairn_name *name;
-	char key[32];
+	struct cairn_name *name = find_link(d, row);
 
-	row_key(row, key);
-	HASH_FIND(hh, d->links.table, key, strlen(key), name);
-	if (!name)
-		return 0;
-	return --name->count;
+	return name ? --name->count : 0;
 }
 
 /* A directory that the base has by now as it is here, and that still has something of the branch's
@@ -250,11 +256,8 @@ static bool is_all(const struct cairn_changes *changes)
 /* Whether all rows of an inode go; count_links() and dropping have been. */
 static bool has_gone(const struct dropper *d, uint64_t row)
 {
-	struct cairn_name *name;
-	char key[32];
+	const struct cairn_name *name = find_link(d, row);
 
-	row_key(row, key);
-	HASH_FIND(hh, d->links.table, key, strlen(key), name);
 	return !name || name->count == 0;
 }
 

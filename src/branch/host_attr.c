@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 
 #include "branch/host.h"
+#include "util/file.h"
 
 #define BUFFER (256 << 10)
 
@@ -149,22 +150,6 @@ int cairn_host_attr_set(const struct cairn_host_at *at, const struct cairn_host_
 	return r == 0 && attr->has_mtime ? cairn_host_mtime_set(at, &attr->mtime) : r;
 }
 
-static int write_all(int fd, const char *bytes, size_t size, off_t at)
-{
-	while (size > 0) {
-		ssize_t n = pwrite(fd, bytes, size, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		at += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 static int copy_range(int from, int to, off_t at, off_t end)
 {
 	_cleanup_(cairn_freep) char *buffer = NULL;
@@ -183,7 +168,7 @@ static int copy_range(int from, int to, off_t at, off_t end)
 		n = pread(from, buffer, (size_t)MIN(end - at, (off_t)BUFFER), at);
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
-		r = write_all(to, buffer, (size_t)n, at);
+		r = cairn_write_all(to, buffer, (size_t)n, at);
 		if (r < 0)
 			return r;
 		at += n;

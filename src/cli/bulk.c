@@ -49,6 +49,22 @@ static void raise_files(void)
 	}
 }
 
+bool cairn_cli_bulk_option(struct cairn_cli_bulk *run, int key)
+{
+	switch (key) {
+	case CAIRN_BULK_OVERWRITE:
+		run->bulk.overwrite = true;
+		return true;
+	case CAIRN_BULK_SAME_OWNER:
+	case CAIRN_BULK_NO_SAME_OWNER:
+		run->bulk.keep_owner = key == CAIRN_BULK_SAME_OWNER;
+		run->owner_set = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 void cairn_cli_bulk_begin(struct cairn_cli_bulk *run, const char *what)
 {
 	run->bulk.progress = show;

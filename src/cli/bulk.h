@@ -12,6 +12,17 @@ struct cairn_cli_bulk {
 	bool owner_set; /* --same-owner or --no-same-owner was given */
 };
 
+/* Keys of the options that both have; a command's own follow. */
+enum {
+	CAIRN_BULK_OVERWRITE = 256,
+	CAIRN_BULK_SAME_OWNER,
+	CAIRN_BULK_NO_SAME_OWNER,
+	CAIRN_BULK_KEYS,
+};
+
+/* Takes such an option; false for another. */
+bool cairn_cli_bulk_option(struct cairn_cli_bulk *run, int key);
+
 /* Before anything is opened. `what` is "importing" or the like. Root keeps owners unless told
  * otherwise; others do not. Signals wait until the end. */
 void cairn_cli_bulk_begin(struct cairn_cli_bulk *run, const char *what);

@@ -17,11 +17,8 @@
 #include "store/store.h"
 
 enum {
-	KEY_FROM = 256,
-	KEY_OVERWRITE,
+	KEY_FROM = CAIRN_BULK_KEYS,
 	KEY_CLEAN,
-	KEY_SAME_OWNER,
-	KEY_NO_SAME_OWNER,
 };
 
 #define BUSY_TIMEOUT_MS 5000U
@@ -41,34 +38,28 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_FROM:
 		in->from = arg;
 		return 0;
-	case KEY_OVERWRITE:
-		in->run->bulk.overwrite = true;
-		return 0;
 	case KEY_CLEAN:
 		in->run->bulk.clean = in->run->bulk.overwrite = true;
-		return 0;
-	case KEY_SAME_OWNER:
-	case KEY_NO_SAME_OWNER:
-		in->run->bulk.keep_owner = key == KEY_SAME_OWNER;
-		in->run->owner_set = true;
 		return 0;
 	case 'j':
 		in->json = true;
 		return 0;
 	default:
+		if (cairn_cli_bulk_option(in->run, key))
+			return 0;
 		return cairn_cli_parse_common(key, arg, state, &in->args);
 	}
 }
 
 static const struct argp_option option_table[] = {
 	{ "from", KEY_FROM, "PATH", 0, "Write this directory of the workspace, not all of it", 0 },
-	{ "overwrite", KEY_OVERWRITE, NULL, 0, "Replace files that are there", 0 },
+	{ "overwrite", CAIRN_BULK_OVERWRITE, NULL, 0, "Replace files that are there", 0 },
 	{ "clean", KEY_CLEAN, NULL, 0,
 	  "Make DIR equal to the workspace: replace, and remove what the workspace does not have",
 	  0 },
-	{ "same-owner", KEY_SAME_OWNER, NULL, 0, "DIR: keep owners, by number (root's default)",
-	  0 },
-	{ "no-same-owner", KEY_NO_SAME_OWNER, NULL, 0,
+	{ "same-owner", CAIRN_BULK_SAME_OWNER, NULL, 0,
+	  "DIR: keep owners, by number (root's default)", 0 },
+	{ "no-same-owner", CAIRN_BULK_NO_SAME_OWNER, NULL, 0,
 	  "DIR: all that is written is yours (the default for others)", 0 },
 	{ "json", 'j', NULL, 0, "Print one JSON object", 0 },
 	{ 0 },

@@ -16,10 +16,7 @@
 #include "store/store.h"
 
 enum {
-	KEY_TO = 256,
-	KEY_OVERWRITE,
-	KEY_SAME_OWNER,
-	KEY_NO_SAME_OWNER,
+	KEY_TO = CAIRN_BULK_KEYS,
 };
 
 #define BUSY_TIMEOUT_MS 5000U
@@ -39,18 +36,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_TO:
 		in->to = arg;
 		return 0;
-	case KEY_OVERWRITE:
-		in->run->bulk.overwrite = true;
-		return 0;
-	case KEY_SAME_OWNER:
-	case KEY_NO_SAME_OWNER:
-		in->run->bulk.keep_owner = key == KEY_SAME_OWNER;
-		in->run->owner_set = true;
-		return 0;
 	case 'j':
 		in->json = true;
 		return 0;
 	default:
+		if (cairn_cli_bulk_option(in->run, key))
+			return 0;
 		return cairn_cli_parse_common(key, arg, state, &in->args);
 	}
 }
@@ -58,9 +49,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_option option_table[] = {
 	{ "to", KEY_TO, "PATH", 0, "Bring it into this directory of the workspace, not the top",
 	  0 },
-	{ "overwrite", KEY_OVERWRITE, NULL, 0, "Replace files that are there", 0 },
-	{ "same-owner", KEY_SAME_OWNER, NULL, 0, "Keep owners, by number (root's default)", 0 },
-	{ "no-same-owner", KEY_NO_SAME_OWNER, NULL, 0,
+	{ "overwrite", CAIRN_BULK_OVERWRITE, NULL, 0, "Replace files that are there", 0 },
+	{ "same-owner", CAIRN_BULK_SAME_OWNER, NULL, 0, "Keep owners, by number (root's default)",
+	  0 },
+	{ "no-same-owner", CAIRN_BULK_NO_SAME_OWNER, NULL, 0,
 	  "All that is brought in is yours (the default for others)", 0 },
 	{ "json", 'j', NULL, 0, "Print one JSON object", 0 },
 	{ 0 },

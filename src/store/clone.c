@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "store/moment.h"
+#include "util/file.h"
 
 /* Copied in one go: between two, progress is told. */
 #define STRETCH_BYTES (UINT64_C(16) << 20)
@@ -41,22 +42,6 @@ static int tell(struct clone *clone)
 					MAX(clone->total, clone->done));
 }
 
-static int write_all(int fd, const char *bytes, size_t size, off_t at)
-{
-	while (size > 0) {
-		ssize_t n = pwrite(fd, bytes, size, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		at += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 /* One step of a copy by hand. Returns the bytes copied, 0 at the end of the file. */
 static ssize_t copy_buffer(int from, int to, off_t at, size_t size)
 {
@@ -69,7 +54,7 @@ static ssize_t copy_buffer(int from, int to, off_t at, size_t size)
 	n = pread(from, buffer, MIN(size, BUFFER_BYTES), at);
 	if (n <= 0)
 		return n < 0 ? -errno : 0;
-	r = write_all(to, buffer, (size_t)n, at);
+	r = cairn_write_all(to, buffer, (size_t)n, at);
 	return r < 0 ? r : n;
 }
 
