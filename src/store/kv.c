@@ -78,6 +78,7 @@ static int open_read(struct cairn_kv *kv, struct cairn_sql_target target)
 	int r;
 
 	target.read_only = true;
+	target.gather = false;
 	r = cairn_sqlite_connect(&kv->read.sql, &target, kv->store);
 	if (r < 0)
 		return r;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "store/gather.h"
 #include "store/store.h"
 #include "util/clock.h"
 #include "util/utf8.h"
@@ -268,7 +269,8 @@ int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 	if (target->immutable)
 		flags |= SQLITE_OPEN_URI;
 
-	rc = sqlite3_open_v2(target->file, &sql.db, flags, NULL);
+	rc = sqlite3_open_v2(target->file, &sql.db, flags,
+			     target->gather ? cairn_gather_vfs() : NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_extended_result_codes(sql.db, 1);
 	if (rc == SQLITE_OK)

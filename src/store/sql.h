@@ -67,6 +67,7 @@ struct cairn_sql_target {
 	char *file; /* an absolute path, or a URI where `immutable`; owned */
 	bool read_only;
 	bool immutable; /* no other process can change the file: no locks, no -wal, no -shm */
+	bool gather;    /* writes of what has a write-ahead log are gathered (gather.h) */
 	bool shared;    /* several threads use the connection, each with statements of its own */
 	unsigned int busy_timeout_ms;
 	struct cairn_stats *stats; /* what its connections count in; may be NULL */

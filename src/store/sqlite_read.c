@@ -66,6 +66,7 @@ static int open_connection(struct cairn_reader *reader, const char *const *texts
 	int r;
 
 	target.read_only = true;
+	target.gather = false;
 	r = cairn_sqlite_connect(&reader->sql, &target, reader->store);
 	if (r < 0)
 		return r;

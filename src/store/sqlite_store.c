@@ -284,6 +284,7 @@ static int open_file(struct sqlite_store *store, const char *path,
 	if (r < 0)
 		return r;
 	store->target.stats = &store->stats;
+	store->target.gather = !store->target.read_only;
 	store->target.shared = options->one != NULL;
 	store->one = options->one;
 	store->one_moment = options->one_moment;

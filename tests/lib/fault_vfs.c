@@ -22,6 +22,7 @@ static struct {
 	int code; /* SQLITE_OK: none is to fail */
 	bool stays;
 	unsigned long fired;
+	unsigned long calls[FAULT_CALLS];
 	struct {
 		enum fault_call call;
 		unsigned long countdown; /* 0: none */
@@ -37,6 +38,7 @@ static int enter(enum fault_call call)
 	bool met;
 
 	pthread_mutex_lock(&shim.lock);
+	shim.calls[call]++;
 	met = shim.meet.call == call && shim.meet.countdown > 0 && --shim.meet.countdown == 0;
 	if (shim.code && shim.call == call && (shim.countdown == 0 || --shim.countdown == 0)) {
 		rc = shim.code;
@@ -238,6 +240,16 @@ unsigned long fault_vfs_fired(void)
 	fired = shim.fired;
 	pthread_mutex_unlock(&shim.lock);
 	return fired;
+}
+
+unsigned long fault_vfs_calls(enum fault_call call)
+{
+	unsigned long calls;
+
+	pthread_mutex_lock(&shim.lock);
+	calls = shim.calls[call];
+	pthread_mutex_unlock(&shim.lock);
+	return calls;
 }
 
 void fault_vfs_meet(enum fault_call call, unsigned long n, void (*fn)(void *arg), void *arg)

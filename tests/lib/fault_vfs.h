@@ -27,6 +27,9 @@ void fault_vfs_clear(void);
 /* Calls that failed since the last fault_vfs_fail(). */
 unsigned long fault_vfs_fired(void);
 
+/* Such calls since the program began. */
+unsigned long fault_vfs_calls(enum fault_call call);
+
 /* In the n-th such call from now, before it does anything, `fn` is called, once; it may use SQLite.
  */
 void fault_vfs_meet(enum fault_call call, unsigned long n, void (*fn)(void *arg), void *arg);
