@@ -131,6 +131,21 @@ int cairn_core_put(struct cairn_core *core, const struct cairn_caller *caller, u
 		   const char *name, mode_t mode, const void *buf, size_t size);
 /* Everything the inode owes is on the disk at return: data, attributes, entries. */
 int cairn_core_fsync(struct cairn_core *core, uint64_t ino);
+
+/* An fsync that no thread waits for. */
+struct cairn_fsync {
+	/* Called once, with the result, by the writer or before cairn_core_fsync_begin() returns.
+	 * Holds up all others: it must not wait for anything. */
+	void (*done)(struct cairn_fsync *fsync, int r);
+	/* The writer's own. */
+	struct cairn_fsync *prev, *next;
+	uint64_t seq;      /* the batch that is to be synced */
+	uint64_t failures; /* of the writer when it began */
+};
+/* `fsync` stays the caller's until it is done. */
+void cairn_core_fsync_begin(struct cairn_core *core, uint64_t ino, struct cairn_fsync *fsync);
+/* Waits until all that have begun are done. */
+void cairn_core_fsync_drain(struct cairn_core *core);
 /* `mode` as fallocate(2): 0, KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE[|KEEP_SIZE]; else
  * -EOPNOTSUPP. */
 int cairn_core_fallocate(struct cairn_core *core, const struct cairn_caller *caller, uint64_t ino,

@@ -116,35 +116,6 @@ int cairn_core_write(struct cairn_core *core, const struct cairn_caller *caller,
 	return sync ? cairn_op_finish_sync(&op) : cairn_op_finish(&op);
 }
 
-/* The batch that holds the newest change of an inode, or the last one before it: what fsync waits
- * for. */
-static int newest_batch(struct cairn_core *core, uint64_t ino, uint64_t *ret)
-{
-	_cleanup_(cairn_inode_viewp) struct cairn_inode_view view = { 0 };
-	int r;
-
-	r = cairn_inode_view(core, ino, &view);
-	if (r < 0)
-		return r;
-	*ret = view.inode->delta[core->seq & 1] ? core->seq : core->seq - 1;
-	return 0;
-}
-
-int cairn_core_fsync(struct cairn_core *core, uint64_t ino)
-{
-	uint64_t seq;
-	int r;
-
-	if (core->options.read_only)
-		return 0;
-	cairn_rwlock_rdlock(&core->gate);
-	r = newest_batch(core, ino, &seq);
-	cairn_rwlock_unlock(&core->gate);
-	if (r < 0)
-		return r;
-	return cairn_writer_wait(core, seq, true);
-}
-
 /* Zeroes the part of [offset, end) that lies inside the file. */
 static int zero_range(struct cairn_op *op, struct cairn_inode *inode, int64_t offset, int64_t end)
 {

@@ -7,6 +7,7 @@
 
 #include "core/flush.h"
 #include "core/foreign.h"
+#include "core/fsync.h"
 #include "core/internal.h"
 #include "core/wal.h"
 #include "util/clock.h"
@@ -171,8 +172,10 @@ static void report(struct cairn_core *core, int r)
 	cairn_mutex_lock(&w->lock);
 	if (r != -EAGAIN)
 		atomic_store(&w->trouble, r);
-	if (r < 0 && r != -EAGAIN)
+	if (r < 0 && r != -EAGAIN) {
 		w->failures++;
+		w->failure = r;
+	}
 	if (r < 0) {
 		pthread_cond_broadcast(&w->committed_moved);
 		pthread_cond_broadcast(&w->synced_moved);
@@ -180,6 +183,8 @@ static void report(struct cairn_core *core, int r)
 	if (r != before)
 		pthread_cond_broadcast(&w->room);
 	cairn_mutex_unlock(&w->lock);
+	if (r < 0)
+		cairn_fsync_answer(core);
 }
 
 struct retry {
@@ -333,8 +338,10 @@ static int sync_until_done(struct cairn_core *core)
 			cairn_readers_rest(&core->readers); /* the next may be a checkpoint */
 	} while (r < 0 && retry_later(core, &retry, r));
 	cairn_timing_endp(&timing); /* before those who waited for it hear of it */
-	if (r == 0)
+	if (r == 0) {
 		note_done(core, &w->synced, seq, &w->synced_moved);
+		cairn_fsync_answer(core);
+	}
 	return r;
 }
 
@@ -551,7 +558,7 @@ int cairn_writer_wait(struct cairn_core *core, uint64_t seq, bool sync)
 		pthread_cond_signal(&w->work);
 	while ((sync ? w->synced : w->committed) < seq) {
 		if (w->failures != failures) {
-			r = atomic_load(&w->trouble);
+			r = w->failure;
 			break;
 		}
 		cairn_mutex_wait(&w->lock, sync ? &w->synced_moved : &w->committed_moved);

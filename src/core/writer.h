@@ -16,6 +16,7 @@
 #include "core/lock.h"
 
 struct cairn_core;
+struct cairn_fsync;
 
 struct cairn_writer {
 	pthread_t thread;
@@ -31,15 +32,18 @@ struct cairn_writer {
 	pthread_cond_t looked;          /* polled has moved, or a commit begins */
 	bool stop;
 	bool want_lease;
-	uint64_t want_commit; /* commit batches up to this one now */
-	uint64_t want_sync;   /* and sync them */
-	uint64_t committed;   /* the last batch in the database */
-	uint64_t synced;      /* the last batch on the disk */
-	uint64_t failures;    /* attempts that failed, ever */
-	uint64_t deadline;    /* when the running batch has waited long enough; 0: it is empty */
-	uint64_t want_poll;   /* calls of cairn_core_refresh() */
-	bool committing;      /* a batch is being written; the look at others comes with it */
-	uint64_t polled;      /* the last of them that was answered */
+	uint64_t want_commit;       /* commit batches up to this one now */
+	uint64_t want_sync;         /* and sync them */
+	uint64_t committed;         /* the last batch in the database */
+	uint64_t synced;            /* the last batch on the disk */
+	uint64_t failures;          /* attempts that failed, ever */
+	int failure;                /* why the last of them did */
+	struct cairn_fsync *fsyncs; /* to be answered, in their order */
+	bool answering;             /* some of them are just being */
+	uint64_t deadline;  /* when the running batch has waited long enough; 0: it is empty */
+	uint64_t want_poll; /* calls of cairn_core_refresh() */
+	bool committing;    /* a batch is being written; the look at others comes with it */
+	uint64_t polled;    /* the last of them that was answered */
 
 	/* Why the last attempt failed; 0 when it did not, or found the database busy. Written by
 	 * the writer, read by anyone. */

@@ -144,7 +144,7 @@ static void process(struct cairn_loop *loop, const struct fuse_buf *buf)
 	int kind = cairn_request_kind(buf->mem, seen);
 	struct cairn_timing timing;
 
-	if (kind < 0) {
+	if (kind < 0 || cairn_request_times_itself(kind)) {
 		fuse_session_process_buf(loop->fuse, buf);
 		return;
 	}

@@ -289,10 +289,51 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 		fuse_reply_write(req, size);
 }
 
+struct fsync_request {
+	struct cairn_fsync fsync;
+	fuse_req_t req;
+	struct cairn_timing timing;
+};
+
+static void answer_fsync(struct cairn_fsync *fsync, int r)
+{
+	struct fsync_request *request = CONTAINER_OF(fsync, struct fsync_request, fsync);
+
+	reply_result(request->req, r);
+	cairn_timing_endp(&request->timing);
+	free(request);
+}
+
+/* The writer answers, and this thread can serve the next. */
+static void begin_fsync(fuse_req_t req, fuse_ino_t ino, enum cairn_request kind)
+{
+	struct cairn_timing timing =
+		cairn_timing_begin(&session_of(req)->loop.requests, (unsigned int)kind);
+	struct fsync_request *request = malloc(sizeof(*request));
+
+	if (!request) {
+		reply_result(req, cairn_core_fsync(core_of(req), ino));
+		cairn_timing_endp(&timing);
+		return;
+	}
+	*request = (struct fsync_request){
+		.fsync.done = answer_fsync,
+		.req = req,
+		.timing = timing,
+	};
+	cairn_core_fsync_begin(core_of(req), ino, &request->fsync);
+}
+
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, _unused_ int datasync,
 		     _unused_ struct fuse_file_info *fi)
 {
-	reply_result(req, cairn_core_fsync(core_of(req), ino));
+	begin_fsync(req, ino, CAIRN_REQUEST_fsync);
+}
+
+static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, _unused_ int datasync,
+			_unused_ struct fuse_file_info *fi)
+{
+	begin_fsync(req, ino, CAIRN_REQUEST_fsyncdir);
 }
 
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
@@ -558,7 +599,7 @@ const struct fuse_lowlevel_ops cairn_fuse_ops = {
 	.read = op_read,
 	.write = op_write,
 	.fsync = op_fsync,
-	.fsyncdir = op_fsync,
+	.fsyncdir = op_fsyncdir,
 	.fallocate = op_fallocate,
 	.lseek = op_lseek,
 	.copy_file_range = op_copy_file_range,

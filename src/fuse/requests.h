@@ -2,9 +2,10 @@
  *
  * A request is counted when it has been read from the kernel, so that a caller who was answered
  * finds it counted; its time is that from there until its callback has returned, the reply
- * included. */
+ * included. An fsync is answered later, and its own callbacks count and time it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "util/stats.h"
@@ -57,6 +58,12 @@ enum cairn_request { CAIRN_REQUESTS(CAIRN_REQUEST_ENUM) CAIRN_REQUEST_KINDS };
 #undef CAIRN_REQUEST_ENUM
 
 extern const struct cairn_stats_names cairn_request_names;
+
+/* Whether the request's callback counts and times it. */
+static inline bool cairn_request_times_itself(int kind)
+{
+	return kind == CAIRN_REQUEST_fsync || kind == CAIRN_REQUEST_fsyncdir;
+}
 
 /* The kind of the request of `size` bytes that the kernel has sent; -1 for a question about the
  * mount itself (stats.h), which is no work of the mount: who asks how much there was must not add

@@ -199,6 +199,8 @@ int cairn_session_serve(struct cairn_session *session, void (*ready)(void *arg),
 		r = cairn_notifier_start(session);
 		if (r == 0)
 			r = cairn_loop_run(&session->loop, session->fuse);
+		/* Nobody may answer where the kernel's end is being closed. */
+		cairn_core_fsync_drain(session->core);
 		cairn_signals_stop(session, signals);
 	}
 	return r;

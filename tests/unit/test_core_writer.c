@@ -247,6 +247,63 @@ Test(core_writer, concurrent_fsyncs_share_a_commit)
 	cr_assert_leq(fault_store_calls(cf.fault, FAULT_COMMIT), commits + 4);
 }
 
+struct answered {
+	struct cairn_fsync fsync;
+	_Atomic int r; /* 1: not yet */
+};
+
+static void note_answer(struct cairn_fsync *fsync, int r)
+{
+	atomic_store(&((struct answered *)fsync)->r, r);
+}
+
+static void begin_fsyncs(struct answered *answered, const uint64_t *inos, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		answered[i] = (struct answered){ .fsync.done = note_answer, .r = 1 };
+		cairn_core_fsync_begin(cf.core, inos[i], &answered[i].fsync);
+	}
+}
+
+Test(core_writer, one_thread_begins_many_fsyncs_that_are_answered_when_all_is_synced)
+{
+	enum { COUNT = 8 };
+	struct answered answered[COUNT];
+	uint64_t inos[COUNT];
+	unsigned long syncs;
+
+	fetch_numbers();
+	cf_file(CF_ROOT, "first");
+	cf_hold_commit();
+	syncs = fault_store_calls(cf.fault, FAULT_SYNC);
+	for (int i = 0; i < COUNT; i++)
+		inos[i] = cf_file(CF_ROOT, (char[]){ (char)('a' + i), 0 });
+	begin_fsyncs(answered, inos, COUNT);
+	for (int i = 0; i < COUNT; i++)
+		cr_assert_eq(atomic_load(&answered[i].r), 1);
+	cf_let_go();
+	cairn_core_fsync_drain(cf.core);
+	for (int i = 0; i < COUNT; i++) {
+		cr_assert_eq(atomic_load(&answered[i].r), 0);
+		cr_assert(stored((char[]){ (char)('a' + i), 0 }));
+	}
+	cr_assert_leq(fault_store_calls(cf.fault, FAULT_SYNC), syncs + 2);
+	cr_assert_gt(fault_store_calls(cf.fault, FAULT_SYNC), syncs);
+}
+
+/* A later attempt succeeds; what was asked for before must hear of the one that failed. */
+Test(core_writer, fsyncs_that_failed_are_told_although_the_next_attempt_succeeds)
+{
+	uint64_t ino = cf_file(CF_ROOT, "a");
+	struct answered answered;
+
+	fault_store_fail(cf.fault, FAULT_BIT(FAULT_COMMIT), 1, -ENOSPC, false);
+	begin_fsyncs(&answered, &ino, 1);
+	cairn_core_fsync_drain(cf.core);
+	cr_assert_eq(atomic_load(&answered.r), -ENOSPC);
+	cr_assert_eq(cairn_core_fsync(cf.core, ino), 0);
+}
+
 struct flood {
 	uint64_t ino;
 	atomic_bool stop;
