@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fault_system.h"
 #include "fixture.h"
 
 TestSuite(api_open, .init = ax_setup, .fini = ax_teardown);
@@ -80,6 +81,17 @@ Test(api_open, refuses_what_is_no_workspace)
 	ax_fails(cairnfs_open("/no/such/directory/work.db", &ax.options, &ws), ENOENT);
 	ax.options.log_file = "/no/such/directory/log";
 	ax_fails(cairnfs_open(ax.db, &ax.options, &ws), ENOENT);
+}
+
+Test(api_open, makes_nothing_where_no_memory_can_be_shared)
+{
+	struct cairnfs *ws;
+
+	fault_system_be(FAULT_PLACE_NO_MAPPING);
+	ax_fails(cairnfs_open(ax.db, &ax.options, &ws), EIO);
+	cr_assert_not_null(strstr(cairnfs_last_error(), "local disk"), "%s", cairnfs_last_error());
+	fault_system_be(FAULT_PLACE_SOUND);
+	cr_assert_eq(rmdir(ax.dir), 0, "it is empty");
 }
 
 Test(api_open, close_takes_null)
