@@ -2,15 +2,15 @@
 
 #include <limits.h>
 #include <string.h>
-#include <time.h>
 
 #include "store/store.h"
+#include "util/backoff.h"
 #include "util/clock.h"
 #include "util/utf8.h"
 
 /* The pauses between two attempts at a lock: from 1 ms to 128 ms. */
-#define BACKOFF_MIN_NS    UINT64_C(1000000)
-#define BACKOFF_DOUBLINGS 7U
+#define PAUSE_MIN_NS UINT64_C(1000000)
+#define PAUSE_MAX_NS (PAUSE_MIN_NS << 7)
 
 /* Whatever has changed the schema makes a statement be prepared again, which may find no memory. */
 #define ROLLBACK_TRIES 3
@@ -141,15 +141,13 @@ int cairn_sql_file_failed(struct cairn_sql *sql, sqlite3_file *file, int rc, con
 	return say(sql, errno_below(rc, last_errno(file)), rc, what);
 }
 
-/* The pause after attempt number `round`, at most `max`. They double, and half of each is chance,
- * so that two waiting processes do not meet again. */
+/* The pause after attempt number `round`, at most about `max`. */
 static void pause_for_lock(const struct cairn_sql *sql, unsigned int round, uint64_t max)
 {
-	uint64_t before = cairn_mono_ns(), ns = BACKOFF_MIN_NS << MIN(round, BACKOFF_DOUBLINGS);
-	struct timespec ts = { 0 };
+	uint64_t before = cairn_mono_ns();
 
-	ts.tv_nsec = (long)MIN(ns / 2 + before % (ns / 2), max);
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	max = MAX(MIN(max, PAUSE_MAX_NS), UINT64_C(2));
+	cairn_backoff_sleep(round, MIN(PAUSE_MIN_NS, max), max);
 	count(sql, CAIRN_SQL_BUSY_RETRIES, 1);
 	count(sql, CAIRN_SQL_BUSY_TIME, cairn_mono_ns() - before);
 }
