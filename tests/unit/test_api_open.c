@@ -310,6 +310,7 @@ static void *hold_write_lock(void *arg)
 Test(api_open, a_locked_database_delays_writers_and_fails_nobody)
 {
 	pthread_t thread;
+	struct cairnfs *other;
 	int ready[2];
 	char byte;
 
@@ -321,6 +322,9 @@ Test(api_open, a_locked_database_delays_writers_and_fails_nobody)
 	cr_assert_eq(read(ready[0], &byte, 1), 1);
 	cr_assert(ax_holds(ax.ws, "/a", "1"));
 	cr_assert_eq(cairnfs_exists(ax.ws, "/b"), 0);
+	other = ax_open_other();
+	cr_assert(ax_holds(other, "/a", "1"));
+	ax_ok(cairnfs_close(other));
 	ax_ok(cairnfs_kv_increment(ax.ws, "n", 1, NULL));
 	ax_ok(cairnfs_append(ax.ws, "/a", "2", 1));
 	cr_assert(ax_holds(ax.ws, "/a", "12"));
