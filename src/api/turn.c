@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "util/backoff.h"
 #include "util/clock.h"
 #include "util/filelock.h"
 #include "util/macro.h"
@@ -17,23 +18,19 @@ static const struct cairn_filerange byte_turn = { 0, 1 }, byte_queue = { 1, 1 },
 #define TURN_MAX_NS 20000000U
 
 /* The pauses between two looks at a lock that another process holds. */
-#define PAUSE_MIN_NS 20000L
-#define PAUSE_MAX_NS 2000000L
+#define PAUSE_MIN_NS UINT64_C(20000)
+#define PAUSE_MAX_NS UINT64_C(2000000)
 
 /* Waits by looking again and again: there is no fcntl(2) that waits for a limited time. */
 static int wait_for_lock(int fd, struct cairn_filerange byte, uint64_t deadline)
 {
-	struct timespec ts = { 0 };
-	long ns = PAUSE_MIN_NS;
 	int r;
 
-	for (;;) {
+	for (unsigned int tries = 0;; tries++) {
 		r = cairn_filelock_set(fd, byte, F_WRLCK);
 		if (r != -EAGAIN || cairn_mono_ns() > deadline)
 			return r;
-		ts.tv_nsec = ns / 2 + (long)(cairn_mono_ns() % (uint64_t)(ns / 2));
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
-		ns = MIN(2 * ns, PAUSE_MAX_NS);
+		cairn_backoff_sleep(tries, PAUSE_MIN_NS, PAUSE_MAX_NS);
 	}
 }
 

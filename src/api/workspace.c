@@ -8,12 +8,15 @@
 #include "api/call.h"
 #include "base/overlay.h"
 #include "store/store.h"
+#include "util/backoff.h"
 #include "util/clock.h"
 #include "util/macro.h"
 
 /* How long a workspace that a program has for itself alone is tried again. */
 #define OPEN_BUDGET_MS 60000U
-#define OPEN_PAUSE_NS  20000000L
+/* And the pauses between the attempts. */
+#define PAUSE_MIN_NS UINT64_C(5000000)
+#define PAUSE_MAX_NS UINT64_C(200000000)
 
 const char *cairnfs_version(void)
 {
@@ -72,15 +75,14 @@ static int open_store(const char *path, const struct cairn_store_options *option
 		      struct cairn_store **ret, struct cairn_error *err)
 {
 	uint64_t since = cairn_mono_ns();
-	struct timespec pause = { .tv_nsec = OPEN_PAUSE_NS };
 	int r;
 
-	for (;;) {
+	for (unsigned int tries = 0;; tries++) {
 		*err = (struct cairn_error){ 0 };
 		r = cairn_store_open(path, options, ret, err);
 		if (r != -EBUSY || cairn_mono_ns() - since > UINT64_C(1000000) * OPEN_BUDGET_MS)
 			return r;
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		cairn_backoff_sleep(tries, PAUSE_MIN_NS, PAUSE_MAX_NS);
 	}
 }
 

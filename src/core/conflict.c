@@ -52,6 +52,65 @@ static bool same_attr(const struct cairn_attr *a, const struct cairn_attr *b)
 	       cairn_same_time(&a->ctime, &b->ctime);
 }
 
+static bool is_atime_alone(const struct cairn_delta *delta)
+{
+	return !delta || (!delta->create && !delta->destroy && !delta->resized && !delta->entries &&
+			  !delta->chunks && !delta->xattrs && delta->attr.nlink > 0 &&
+			  same_attr(&delta->attr, &delta->base));
+}
+
+bool cairn_conflict_only_read(const struct cairn_inode *inode)
+{
+	return is_atime_alone(inode->delta[0]) && is_atime_alone(inode->delta[1]);
+}
+
+void cairn_conflict_adopt(struct cairn_inode *inode, const struct cairn_attr *row)
+{
+	struct cairn_attr attr = *row;
+	struct cairn_delta *delta;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(inode->delta); i++) {
+		delta = inode->delta[i];
+		if (delta && cairn_later_time(&inode->attr.atime, &attr.atime))
+			attr.atime = inode->attr.atime;
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(inode->delta); i++) {
+		delta = inode->delta[i];
+		if (!delta)
+			continue;
+		delta->attr = attr;
+		delta->base = *row;
+		delta->cut = row->size;
+	}
+	inode->attr = attr;
+	inode->allocated = -1;
+}
+
+void cairn_conflict_adopt_end(struct cairn_inode *inode)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(inode->delta); i++)
+		if (inode->delta[i]) /* nothing is written of what came and went */
+			inode->delta[i]->create = inode->delta[i]->destroy = true;
+	inode->dead = true;
+}
+
+/* True where there was nothing but reading; then it is dealt with. `row` is NULL for a row that is
+ * gone. */
+static bool resolve_read(struct cairn_delta *delta, const struct cairn_attr *row)
+{
+	struct cairn_inode *inode = delta->inode;
+	bool only_read;
+
+	cairn_rwlock_wrlock(&inode->lock);
+	only_read = cairn_conflict_only_read(inode);
+	if (only_read && row)
+		cairn_conflict_adopt(inode, row);
+	else if (only_read)
+		cairn_conflict_adopt_end(inode);
+	cairn_rwlock_unlock(&inode->lock);
+	return only_read;
+}
+
 /* Adds an entry in the root for an inode that has lost all its names. */
 static int recover(struct cairn_core *core, uint64_t ino)
 {
@@ -73,6 +132,8 @@ static int resolve_deleted(struct cairn_core *core, struct cairn_delta *delta)
 	int r;
 
 	if (delta->attr.nlink == 0 || delta->attr.ino == CAIRN_ROOT_INO)
+		return 0;
+	if (resolve_read(delta, NULL))
 		return 0;
 	r = stored_names(core, delta->attr.ino, &names);
 	if (r < 0 || names > 0)
@@ -116,6 +177,8 @@ static int resolve_inode(struct cairn_core *core, struct cairn_delta *delta)
 		return resolve_deleted(core, delta);
 	if (r < 0 || same_attr(&row, &delta->base))
 		return r;
+	if (resolve_read(delta, &row))
+		return 0;
 	cairn_warn(core->log,
 		   "inode %" PRIu64 " was changed by another process and here at once; the change "
 		   "made here stands",

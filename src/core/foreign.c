@@ -19,12 +19,12 @@ static int reload(struct cairn_core *core, struct cairn_inode *inode)
 	r = core->store->ops->inode_get(reading.reader, inode->ino, &attr);
 	if (r < 0)
 		return r;
-	inode->attr = attr;
-	inode->allocated = -1;
+	cairn_conflict_adopt(inode, &attr);
 	return 0;
 }
 
-/* An inode that is in use: read again if it is clean, left to its batch if it is not. */
+/* An inode that is in use: read again if nothing but its atime was changed here, left to its batch
+ * otherwise. */
 static void refresh_inode(struct cairn_core *core, struct cairn_inode *inode)
 {
 	int r;
@@ -32,10 +32,10 @@ static void refresh_inode(struct cairn_core *core, struct cairn_inode *inode)
 	cairn_rwlock_wrlock(&inode->lock);
 	cairn_listing_drop(core, inode);
 	inode->version++;
-	if (!inode->delta[0] && !inode->delta[1] && cairn_inode_usable(inode) == 0) {
+	if (cairn_conflict_only_read(inode) && cairn_inode_usable(inode) == 0) {
 		r = reload(core, inode);
 		if (r == -ENOENT)
-			inode->dead = true;
+			cairn_conflict_adopt_end(inode);
 		else if (r < 0)
 			cairn_warn(core->log, "inode %" PRIu64 ": %s", inode->ino, strerror(-r));
 	}

@@ -10,6 +10,7 @@
 #include "core/fsync.h"
 #include "core/internal.h"
 #include "core/wal.h"
+#include "util/backoff.h"
 #include "util/clock.h"
 
 /* The running batch is committed early when it holds this share of max_dirty, so that callers
@@ -17,8 +18,8 @@
 #define EARLY_SHARE 4U
 
 /* Waits between attempts at a batch that cannot be written. */
-#define RETRY_MIN_MS 10U
-#define RETRY_MAX_MS 1000U
+#define RETRY_MIN_NS UINT64_C(10000000)
+#define RETRY_MAX_NS UINT64_C(1000000000)
 
 /* At the end of a mount: how long a busy database is waited for, and how often another failure is
  * tried again, before the changes are given up. */
@@ -189,22 +190,18 @@ static void report(struct cairn_core *core, int r)
 
 struct retry {
 	unsigned int attempts;
-	unsigned int wait_ms;
 	uint64_t since; /* monotonic ns */
 };
 
-/* Sleeps before the next attempt, with jitter so that two mounts do not meet again and again. False
- * when the mount is ending and enough was tried. */
+/* Sleeps before the next attempt. False when the mount is ending and enough was tried. */
 static bool retry_later(struct cairn_core *core, struct retry *retry, int r)
 {
 	struct cairn_writer *w = &core->writer;
 	struct timespec until;
 	bool give_up = false;
 
-	retry->attempts++;
-	retry->wait_ms = MIN(MAX(2 * retry->wait_ms, RETRY_MIN_MS), RETRY_MAX_MS);
-	until = cairn_mono_after_ms(retry->wait_ms / 2 +
-				    cairn_mono_ns() % (retry->wait_ms / 2 + 1));
+	until = cairn_mono_after_ms(
+		cairn_backoff_ns(retry->attempts++, RETRY_MIN_NS, RETRY_MAX_NS) / 1000000U);
 	cairn_mutex_lock(&w->lock);
 	if (w->stop)
 		give_up = r == -EAGAIN ? cairn_mono_ns() - retry->since >

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "store/moment.h"
+#include "store/place.h"
 #include "util/file.h"
 
 /* Copied in one go: between two, progress is told. */
@@ -204,7 +205,9 @@ int cairn_clone_fill(const char *from, struct cairn_draft *draft,
 	struct stat st;
 	int r;
 
-	r = open_original(&clone, from, err);
+	r = cairn_place_try(draft, err);
+	if (r == 0)
+		r = open_original(&clone, from, err);
 	if (r < 0)
 		return r;
 	r = copy_database(&clone);

@@ -4,9 +4,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "store/sqlite_store.h"
+#include "util/backoff.h"
 #include "util/clock.h"
 
 #define CACHE_KIB 512U
@@ -16,8 +16,8 @@
 #define READ_ROUNDS 10U
 
 /* The pauses between two attempts at a transaction double from the one to the other. */
-#define PAUSE_MIN_NS 1000000L
-#define PAUSE_MAX_NS 200000000L
+#define PAUSE_MIN_NS UINT64_C(1000000)
+#define PAUSE_MAX_NS UINT64_C(200000000)
 
 #define VERSION_BITS 53
 
@@ -459,34 +459,23 @@ static int attempt(struct cairn_kv *kv, struct change *change)
 	return r;
 }
 
-/* Half of each pause is chance, so that two waiting processes do not meet again and again. */
-static void pause_before_retry(long *ns)
-{
-	struct timespec ts = { 0 };
-
-	*ns = MIN(MAX(2 * *ns, PAUSE_MIN_NS), PAUSE_MAX_NS);
-	ts.tv_nsec = *ns / 2 + (long)(cairn_mono_ns() % (uint64_t)(*ns / 2));
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
-}
-
 static int run_change(struct cairn_kv *kv, struct change *change)
 {
 	_cleanup_(unlockp) pthread_mutex_t *lock = &kv->write.lock;
 	uint64_t since = cairn_mono_ns();
 	struct change once;
-	long pause_ns = 0;
 	int r;
 
 	pthread_mutex_lock(lock);
 	if (kv->store->base.read_only)
 		return -EROFS;
-	for (;;) {
+	for (unsigned int tries = 0;; tries++) {
 		once = *change;
 		r = attempt(kv, &once);
 		if (r != -EAGAIN ||
 		    cairn_mono_ns() - since >= UINT64_C(1000000) * CAIRN_KV_BUDGET_MS)
 			break;
-		pause_before_retry(&pause_ns);
+		cairn_backoff_sleep(tries, PAUSE_MIN_NS, PAUSE_MAX_NS);
 	}
 	*change = once;
 	return r;

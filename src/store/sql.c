@@ -2,16 +2,19 @@
 
 #include <limits.h>
 #include <string.h>
-#include <time.h>
 
 #include "store/gather.h"
 #include "store/store.h"
+#include "util/backoff.h"
 #include "util/clock.h"
 #include "util/utf8.h"
 
 /* The pauses between two attempts at a lock: from 1 ms to 128 ms. */
-#define BACKOFF_MIN_NS    UINT64_C(1000000)
-#define BACKOFF_DOUBLINGS 7U
+#define PAUSE_MIN_NS UINT64_C(1000000)
+#define PAUSE_MAX_NS (PAUSE_MIN_NS << 7)
+
+/* How often a lock error that SQLite does not wait at is retried, on every connection. */
+#define NOT_WAITED_ROUNDS 10U
 
 /* Whatever has changed the schema makes a statement be prepared again, which may find no memory. */
 #define ROLLBACK_TRIES 3
@@ -142,15 +145,13 @@ int cairn_sql_file_failed(struct cairn_sql *sql, sqlite3_file *file, int rc, con
 	return say(sql, errno_below(rc, last_errno(file)), rc, what);
 }
 
-/* The pause after attempt number `round`, at most `max`. They double, and half of each is chance,
- * so that two waiting processes do not meet again. */
+/* The pause after attempt number `round`, at most about `max`. */
 static void pause_for_lock(const struct cairn_sql *sql, unsigned int round, uint64_t max)
 {
-	uint64_t before = cairn_mono_ns(), ns = BACKOFF_MIN_NS << MIN(round, BACKOFF_DOUBLINGS);
-	struct timespec ts = { 0 };
+	uint64_t before = cairn_mono_ns();
 
-	ts.tv_nsec = (long)MIN(ns / 2 + before % (ns / 2), max);
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	max = MAX(MIN(max, PAUSE_MAX_NS), UINT64_C(2));
+	cairn_backoff_sleep(round, MIN(PAUSE_MIN_NS, max), max);
 	count(sql, CAIRN_SQL_BUSY_RETRIES, 1);
 	count(sql, CAIRN_SQL_BUSY_TIME, cairn_mono_ns() - before);
 }
@@ -173,10 +174,18 @@ static int wait_for_lock(void *arg, int calls)
 	return true;
 }
 
+/* SQLite asks its busy handler about a lock of another process alone. */
+static unsigned int rounds_for(const struct cairn_sql *sql, int rc)
+{
+	bool not_waited = (rc & 0xff) == SQLITE_LOCKED || rc == SQLITE_BUSY_SNAPSHOT;
+
+	return not_waited ? MAX(sql->busy_rounds, NOT_WAITED_ROUNDS) : sql->busy_rounds;
+}
+
 /* True after a pause when the call that said `rc` is to be tried again. */
 static bool wait_for_retry(struct cairn_sql *sql, int rc, unsigned int *round)
 {
-	if (!is_lock_error(rc) || *round >= sql->busy_rounds)
+	if (!is_lock_error(rc) || *round >= rounds_for(sql, rc))
 		return false;
 	pause_for_lock(sql, *round, UINT64_MAX);
 	(*round)++;
@@ -511,11 +520,13 @@ void cairn_query_name(struct cairn_query *q, const char *name, size_t len)
 int cairn_query_step(struct cairn_query *q)
 {
 	unsigned int round = 0;
+	bool within;
 	int rc;
 
 	if (q->r < 0)
 		return q->r;
 	for (;;) {
+		within = cairn_sql_in_transaction(q->sql);
 		rc = sqlite3_step(q->stmt);
 		if (rc == SQLITE_ROW) {
 			q->rows++;
@@ -523,7 +534,9 @@ int cairn_query_step(struct cairn_query *q)
 		}
 		if (rc == SQLITE_DONE)
 			return 0;
-		if (q->rows > 0 || !wait_for_retry(q->sql, rc, &round))
+		/* A COMMIT that failed may have rolled back: there is nothing to try again then. */
+		if (q->rows > 0 || cairn_sql_in_transaction(q->sql) != within ||
+		    !wait_for_retry(q->sql, rc, &round))
 			break;
 		sqlite3_reset(q->stmt); /* a stale snapshot ends here */
 	}

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "store/draft.h"
+#include "store/place.h"
 #include "store/sqlite_store.h"
 
 static int check_sizes(const char *path, size_t chunk_size, size_t page_size,
@@ -94,6 +95,9 @@ int cairn_sqlite_store_init(const char *path, const struct cairn_init_options *o
 	if (r < 0)
 		return r;
 	r = cairn_draft_begin(&draft, path, options->force, 0644, err);
+	if (r < 0)
+		return r;
+	r = cairn_place_try(&draft, err);
 	if (r < 0)
 		return r;
 	r = build(&draft, &filled, err);

@@ -2,7 +2,8 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <strings.h>
+
+#include "store/place.h"
 
 /* What remains of the WAL file after it starts over. Blocks that are there already are cheaper to
  * write than new ones. */
@@ -127,25 +128,6 @@ void cairn_sqlite_freep(struct sqlite_store **store)
 	*store = NULL;
 }
 
-static int set_wal_mode(struct cairn_sql *sql, const char *path, struct cairn_error *err)
-{
-	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
-	const unsigned char *mode;
-	int r;
-
-	cairn_query_once(&q, sql, "PRAGMA journal_mode = WAL");
-	r = cairn_query_step(&q);
-	if (r < 0)
-		return r;
-	mode = r > 0 ? sqlite3_column_text(q.stmt, 0) : NULL;
-	if (!mode || strcasecmp((const char *)mode, "wal") != 0)
-		return cairn_error_set(err, -EOPNOTSUPP,
-				       "'%s' cannot have a write-ahead log where it lies (its "
-				       "journal mode stays '%s'); move it to a local disk",
-				       path, mode ? (const char *)mode : "unknown");
-	return 0;
-}
-
 static int configure_writer(struct cairn_sql *sql)
 {
 	static const char *const pragmas[] = {
@@ -182,7 +164,7 @@ static int open_writer(struct sqlite_store *store, const char *path, struct cair
 	enum cairn_foreign nothing;
 	int r;
 
-	r = set_wal_mode(&store->sql, path, err);
+	r = cairn_place_set_wal_mode(&store->sql, path, err);
 	if (r < 0)
 		return r;
 	r = configure_writer(&store->sql);
@@ -324,38 +306,19 @@ int cairn_sqlite_say_locked(const char *path, struct cairn_error *err)
 			       path);
 }
 
-/* Whether SQLite failed at what only a write-ahead log needs of a file system, or at locks. A VFS
- * without the calls for it says that the file cannot be opened. */
-static bool failed_at_place(int code)
-{
-	switch (code) {
-	case SQLITE_CANTOPEN:
-	case SQLITE_IOERR_SHMOPEN:
-	case SQLITE_IOERR_SHMSIZE:
-	case SQLITE_IOERR_SHMLOCK:
-	case SQLITE_IOERR_SHMMAP:
-	case SQLITE_IOERR_LOCK:
-	case SQLITE_IOERR_RDLOCK:
-	case SQLITE_IOERR_UNLOCK:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static int say_unreadable(sqlite3 *db, const char *path, struct cairn_error *err)
 {
 	int code = sqlite3_extended_errcode(db);
-	int below = code == SQLITE_CANTOPEN ? 0 : sqlite3_system_errno(db);
+	const char *why;
 
-	if (failed_at_place(code))
+	if (cairn_place_failed(db, &why))
 		return cairn_error_set(
 			err, -EIO,
 			"'%s' cannot be opened where it lies: a write-ahead log "
 			"needs files beside it that processes can lock and map "
 			"together, and that failed: %s (SQLite error %d); move it to "
 			"a local disk",
-			path, below ? strerror(below) : sqlite3_errmsg(db), code);
+			path, why, code);
 	return cairn_error_set(err, -EIO,
 			       "'%s' cannot be read: %s (SQLite error %d); it may be damaged, see "
 			       "'cairnfs check'",

@@ -8,6 +8,7 @@
  *	sqlite_foreign.c	what other processes commit
  *	sqlite_wal.c	size, sync and checkpoints of the write-ahead log
  *	draft.c		files that are built beside their place
+ *	place.c		whether a write-ahead log can lie there
  *	sqlite_branch.c	the tables of a workspace with a base
  *	sqlite_undo.c	what takes a transaction back
  */

@@ -367,6 +367,7 @@ static const struct sweep sweeps[] = {
 	VFS("a lock is taken once", FAULT_LOCK, SQLITE_BUSY, 0, 0),
 	VFS("a lock fails once", FAULT_LOCK, SQLITE_IOERR_LOCK, -EIO, 0),
 	VFS("a lock of the log is taken once", FAULT_SHM_LOCK, SQLITE_BUSY, 0, 0),
+	VFS("a lock of the log is another connection's once", FAULT_SHM_LOCK, SQLITE_LOCKED, 0, 0),
 	VFS("a map of the log's index fails once", FAULT_SHM_MAP, SQLITE_IOERR_SHMMAP, -EIO, 0),
 	VFS("the size of a file is not known once", FAULT_FILE_SIZE, SQLITE_IOERR_FSTAT, -EIO, 0),
 	VFS("a file does not open once", FAULT_OPEN, SQLITE_CANTOPEN, -EIO, 0),

@@ -418,17 +418,39 @@ Test(data, fsync_of_every_kind_succeeds)
 	must(close(dir));
 }
 
-Test(data, files_opened_with_o_sync_can_be_written)
+/* Nothing commits meanwhile but what the writes themselves ask for. */
+Test(limits, a_synchronous_write_survives_a_killed_daemon)
 {
-	int fd = must(open("f", O_CREAT | O_WRONLY | O_SYNC, 0644));
+	static const struct {
+		const char *name;
+		int open_flags, write_flags;
+	} ways[] = {
+		{ "sync", O_SYNC, 0 },
+		{ "dsync", O_DSYNC, 0 },
+		{ "direct-sync", O_SYNC | O_DIRECT, 0 },
+		{ "direct-dsync", O_DSYNC | O_DIRECT, 0 },
+		{ "one-sync", 0, RWF_SYNC },
+		{ "one-dsync", 0, RWF_DSYNC },
+	};
+	unsigned char *data = aligned_alloc(4096, 8192);
+	struct iovec part = { .iov_base = data, .iov_len = 8192 };
+	int fd;
 
-	must(write_at(fd, 0, "synced", 6));
-	must(close(fd));
-	fd = must(open("g", O_CREAT | O_WRONLY | O_DSYNC, 0644));
-	must(write_at(fd, 0, "synced", 6));
-	must(close(fd));
-	cr_assert(holds_text("f", "synced"));
-	cr_assert(holds_text("g", "synced"));
+	cr_assert(data);
+	fill_pattern(data, 8192, 3);
+	fx_mount("commit_interval_ms=600000");
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		/* The first file that a mount makes comes with a commit. */
+		must(put_text("numbers", "x"));
+		must(sync_file("numbers"));
+		fd = must(open(ways[i].name, O_CREAT | O_WRONLY | ways[i].open_flags, 0644));
+		cr_assert_eq(pwritev2(fd, &part, 1, 0, ways[i].write_flags), 8192, "%s: %s",
+			     ways[i].name, strerror(errno));
+		must(close(fd));
+		fx_kill9_remount();
+		cr_expect(holds_bytes(ways[i].name, data, 8192), "%s", ways[i].name);
+	}
+	free(data);
 }
 
 Test(data, what_was_synced_survives_a_killed_daemon)

@@ -588,6 +588,61 @@ Test(conflict, a_file_deleted_while_it_is_written_is_recovered)
 	free(data);
 }
 
+/* Reading moves the atime here, and is no change that others would have to stand back for. */
+
+static void read_moves_atime(const char *name)
+{
+	struct timespec before = stat_of(name).st_atim;
+
+	tick();
+	must(read_through(name));
+	cr_assert(!same_time(stat_of(name).st_atim, before));
+}
+
+Test(reader, what_was_only_read_is_as_the_other_left_it)
+{
+	fx_mount("strictatime,commit_interval_ms=60000");
+	make_cached("f", "text");
+	sql("BEGIN IMMEDIATE");
+	other_write(ino_of("f"), "theirs, and longer");
+	read_moves_atime("f");
+	sql("COMMIT");
+	eventually(holds_text("f", "theirs, and longer"));
+	cr_assert_gt(stat_of("f").st_atim.tv_sec, stat_of("f").st_mtim.tv_sec);
+	sql("BEGIN IMMEDIATE");
+	other_write(ino_of("f"), "theirs once more");
+	read_moves_atime("f");
+	sql("COMMIT");
+	must(sync_file("f"));
+	eventually(holds_text("f", "theirs once more"));
+	fx_remount();
+	cr_assert(holds_text("f", "theirs once more"));
+	assert_sound_unmounted();
+}
+
+Test(reader, what_was_only_read_is_gone_when_the_other_deletes_it)
+{
+	for (int commit = 0; commit < 2; commit++) {
+		if (commit)
+			fx_umount();
+		fx_mount("strictatime,commit_interval_ms=60000");
+		make_cached("f", "text");
+		sql("BEGIN IMMEDIATE");
+		other_remove(ino_of("f"));
+		read_moves_atime("f");
+		sql("COMMIT");
+		/* Either is the first to meet it: the look at others, or a commit. */
+		if (commit)
+			must(sync_file("."));
+		eventually(!exists("f"));
+		must(sync_file("."));
+		cr_assert_eq(count_entries("."), 0);
+		fx_remount();
+		cr_assert_eq(count_entries("."), 0);
+	}
+	assert_sound_unmounted();
+}
+
 /* Mounts that only read. */
 
 Test(reader, a_read_only_mount_sees_what_others_change)

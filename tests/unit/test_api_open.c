@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fault_system.h"
 #include "fixture.h"
 
 TestSuite(api_open, .init = ax_setup, .fini = ax_teardown);
@@ -80,6 +81,17 @@ Test(api_open, refuses_what_is_no_workspace)
 	ax_fails(cairnfs_open("/no/such/directory/work.db", &ax.options, &ws), ENOENT);
 	ax.options.log_file = "/no/such/directory/log";
 	ax_fails(cairnfs_open(ax.db, &ax.options, &ws), ENOENT);
+}
+
+Test(api_open, makes_nothing_where_no_memory_can_be_shared)
+{
+	struct cairnfs *ws;
+
+	fault_system_be(FAULT_PLACE_NO_MAPPING);
+	ax_fails(cairnfs_open(ax.db, &ax.options, &ws), EIO);
+	cr_assert_not_null(strstr(cairnfs_last_error(), "local disk"), "%s", cairnfs_last_error());
+	fault_system_be(FAULT_PLACE_SOUND);
+	cr_assert_eq(rmdir(ax.dir), 0, "it is empty");
 }
 
 Test(api_open, close_takes_null)
@@ -298,6 +310,7 @@ static void *hold_write_lock(void *arg)
 Test(api_open, a_locked_database_delays_writers_and_fails_nobody)
 {
 	pthread_t thread;
+	struct cairnfs *other;
 	int ready[2];
 	char byte;
 
@@ -309,6 +322,9 @@ Test(api_open, a_locked_database_delays_writers_and_fails_nobody)
 	cr_assert_eq(read(ready[0], &byte, 1), 1);
 	cr_assert(ax_holds(ax.ws, "/a", "1"));
 	cr_assert_eq(cairnfs_exists(ax.ws, "/b"), 0);
+	other = ax_open_other();
+	cr_assert(ax_holds(other, "/a", "1"));
+	ax_ok(cairnfs_close(other));
 	ax_ok(cairnfs_kv_increment(ax.ws, "n", 1, NULL));
 	ax_ok(cairnfs_append(ax.ws, "/a", "2", 1));
 	cr_assert(ax_holds(ax.ws, "/a", "12"));

@@ -2,9 +2,11 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "core_fixture.h"
 
@@ -242,6 +244,64 @@ Test(core_attr, noatime_reads_write_nothing)
 	cf_lookup(CF_ROOT, "a", NULL);
 	cr_assert_eq(cairn_core_dirty(cf.core), 0);
 	cr_assert_eq(fault_store_calls(cf.fault, FAULT_BEGIN), begins);
+}
+
+static int64_t stored_atime(uint64_t ino)
+{
+	char sql[100];
+
+	snprintf(sql, sizeof(sql), "SELECT atime FROM fs_inode WHERE ino = %llu",
+		 (unsigned long long)ino);
+	return cf_number(cf.db, sql);
+}
+
+/* A file that has not been read for long, all of it stored. */
+static uint64_t make_unread(enum cairn_atime option, unsigned int commit_interval_ms)
+{
+	uint64_t ino;
+
+	cr_assert_eq(cf_close(), 0);
+	cf.options.atime = option;
+	cf.options.commit_interval_ms = commit_interval_ms;
+	cf_open();
+	ino = cf_file(CF_ROOT, option == CAIRN_RELATIME ? "r" : "s");
+	cf_write_text(ino, "text");
+	set_all_times(ino);
+	cf_settle();
+	cr_assert_eq(stored_atime(ino), past.tv_sec);
+	return ino;
+}
+
+Test(core_attr, an_atime_that_moves_is_seen_at_once_and_stored_with_the_next_commit)
+{
+	static const enum cairn_atime options[] = { CAIRN_RELATIME, CAIRN_STRICTATIME };
+	unsigned long begins;
+	uint64_t ino;
+	char byte;
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		ino = make_unread(options[i], 1U << 30);
+		begins = fault_store_calls(cf.fault, FAULT_BEGIN);
+		for (int n = 0; n < 100; n++)
+			cr_assert_eq(cairn_core_read(cf.core, ino, &byte, 1, 0), 1);
+		cr_expect_neq(cf_attr(ino).atime.tv_sec, past.tv_sec);
+		cr_expect_eq(fault_store_calls(cf.fault, FAULT_BEGIN), begins);
+		cr_expect_eq(stored_atime(ino), past.tv_sec);
+		cf_mkdir(CF_ROOT, options[i] == CAIRN_RELATIME ? "d" : "e");
+		cf_settle();
+		cr_expect_eq(stored_atime(ino), cf_attr(ino).atime.tv_sec);
+	}
+}
+
+Test(core_attr, an_atime_that_moves_is_stored_by_itself_after_the_interval)
+{
+	uint64_t ino = make_unread(CAIRN_STRICTATIME, 1);
+	char byte;
+
+	cr_assert_eq(cairn_core_read(cf.core, ino, &byte, 1, 0), 1);
+	while (cairn_core_dirty(cf.core) > 0)
+		usleep(1000);
+	cr_expect_neq(stored_atime(ino), past.tv_sec);
 }
 
 /* The answer tells how much of the file is stored; the change does not fail for want of that. */

@@ -6,9 +6,13 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "core/foreign.h"
 #include "core_fixture.h"
 
 TestSuite(core_foreign, .init = cf_setup_open, .fini = cf_teardown, .timeout = 60);
+
+/* docs/concurrency.md: what others change shows within half a second, looking and telling. */
+_Static_assert(2 * CAIRN_FOREIGN_POLL_MS <= 500, "others are looked for too seldom");
 
 #define TURNS   300U
 #define LOOKERS 2U

@@ -1,5 +1,6 @@
 /* Where a workspace lies: file systems that cannot hold one, one that becomes read-only, and
  * another file at the path. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "fault_system.h"
 #include "store/kv.h"
+#include "store/restore.h"
 #include "store_fixture.h"
 
 #define OPS (sx.store->ops)
@@ -65,6 +67,80 @@ Test(store_place, without_a_write_ahead_log_is_refused_with_the_reason)
 	assert_refused(false, "journal mode stays 'delete'");
 	cr_assert_eq(sqlite3_vfs_register(plain, 1), SQLITE_OK);
 	cr_assert_str_eq(sx_text("PRAGMA journal_mode"), "delete");
+}
+
+/* What makes workspaces refuses such a place, too, in one line, and leaves nothing there. */
+
+static size_t files_in_dir(void)
+{
+	DIR *dir = opendir(sx.dir);
+	size_t n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static int make_new(const char *to)
+{
+	const struct cairn_init_options options = { 0 };
+
+	return cairn_sqlite_store_init(to, &options, &sx.err);
+}
+
+static int clone_to_new(const char *to)
+{
+	const struct cairn_clone_options options = { 0 };
+	struct cairn_clone_result result;
+
+	return cairn_clone(sx.db, to, &options, &result, &sx.err);
+}
+
+static int restore_to_new(const char *to)
+{
+	const struct cairn_clone_options options = { 0 };
+	struct cairn_restore_result result;
+
+	return cairn_restore(sx.db, to, &options, &result, &sx.err);
+}
+
+static void assert_not_made(const char *reason)
+{
+	static int (*const makers[])(const char *to) = { make_new, clone_to_new, restore_to_new };
+	const char *to = sx_path("new.db");
+	size_t files = files_in_dir();
+
+	for (size_t i = 0; i < ARRAY_SIZE(makers); i++) {
+		sx.err.text[0] = '\0';
+		cr_expect_lt(makers[i](to), 0);
+		cr_expect(sx_err_has(to), "%s", sx.err.text);
+		cr_expect(sx_err_has(reason), "%s", sx.err.text);
+		cr_expect(sx_err_has("local disk"), "%s", sx.err.text);
+		cr_expect_null(strchr(sx.err.text, '\n'), "%s", sx.err.text);
+		cr_expect_eq(files_in_dir(), files);
+	}
+}
+
+Test(store_place, without_shared_memory_nothing_is_made)
+{
+	fault_system_be(FAULT_PLACE_NO_MAPPING);
+	assert_not_made("No such device");
+}
+
+Test(store_place, without_locks_nothing_is_made)
+{
+	fault_system_be(FAULT_PLACE_NO_LOCKS);
+	assert_not_made("not supported");
+}
+
+Test(store_place, without_a_write_ahead_log_nothing_is_made)
+{
+	sqlite3_vfs *plain = sqlite3_vfs_find(NULL);
+
+	cr_assert_eq(sqlite3_vfs_register(sqlite3_vfs_find("unix-dotfile"), 1), SQLITE_OK);
+	assert_not_made("journal mode stays 'delete'");
+	cr_assert_eq(sqlite3_vfs_register(plain, 1), SQLITE_OK);
 }
 
 /* Another file at the path of one that is open. */

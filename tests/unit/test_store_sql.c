@@ -1,6 +1,8 @@
 /* The connection wrapper: results to errno, kept statements, retries of lock errors. */
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "store/sql.h"
 #include "store_fixture.h"
@@ -199,6 +201,36 @@ Test(store_sql, lock_error_is_eagain_when_the_budget_is_spent)
 	cr_assert_eq(blocker.calls, 5);
 	sx_sql(blocker.db, "COMMIT");
 	cr_assert_eq(get_one(), 1);
+	sqlite3_close(blocker.db);
+}
+
+/* Stands before libc's: pauses that are asked for are noted. */
+static struct {
+	uint64_t ns[16];
+	unsigned int count;
+} pauses;
+
+int clock_nanosleep(clockid_t clock, int flags, const struct timespec *pause, struct timespec *left)
+{
+	if (pauses.count < ARRAY_SIZE(pauses.ns))
+		pauses.ns[pauses.count++] =
+			(uint64_t)pause->tv_sec * 1000000000U + (uint64_t)pause->tv_nsec;
+	return (int)syscall(SYS_clock_nanosleep, clock, flags, pause, left);
+}
+
+Test(store_sql, pauses_between_attempts_double_up_to_a_limit)
+{
+	struct blocker blocker = block(0);
+
+	sql.busy_rounds = 9;
+	sqlite3_busy_handler(sql.db, count_attempt, &blocker);
+	pauses.count = 0;
+	cr_assert_eq(get_one(), -EAGAIN);
+	cr_assert_eq(pauses.count, 9);
+	for (unsigned int i = 0; i < pauses.count; i++) {
+		cr_expect_geq(pauses.ns[i], UINT64_C(500000) << MIN(i, 7U), "pause %u", i);
+		cr_expect_lt(pauses.ns[i], UINT64_C(1000000) << MIN(i, 7U), "pause %u", i);
+	}
 	sqlite3_close(blocker.db);
 }
 
