@@ -62,8 +62,8 @@ int cairn_base_open(const char *path, const struct cairn_base_options *options,
 	if (stat(path, &st) < 0)
 		return cairn_error_set(err, -errno,
 				       "the base '%s' cannot be opened: %s; put it back where it "
-				       "was, check its permissions, or say with the mount option "
-				       "base= where it is",
+				       "was, check its permissions, or say where it is now with "
+				       "'cairnfs relocate'",
 				       path, strerror(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return cairn_error_set(

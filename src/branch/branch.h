@@ -31,6 +31,11 @@ int cairn_branch_open(const char *path, bool read_only, struct cairn_branch *ret
 		      struct cairn_error *err);
 /* Opens the base to read it as it is now. */
 int cairn_branch_open_base(struct cairn_branch *branch, struct cairn_error *err);
+/* Records that the base lies at another path, absolute; `branch` is opened for writing and must
+ * have no base open. Unless `force`, -ESTALE with words where it is not the same base: where
+ * something is missing there, or is of another type, that the branch has noted of its base. */
+int cairn_branch_relocate(struct cairn_branch *branch, const char *base_path, bool force,
+			  struct cairn_error *err);
 void cairn_branch_close(struct cairn_branch *branch);
 
 /* A file of the branch: its chunks over the bytes of a file of the base. */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "branch/accept.h"
+#include "branch/linked.h"
 #include "util/clock.h"
 #include "util/macro.h"
 
@@ -13,13 +14,15 @@ struct dropper {
 	struct cairn_branch *branch;
 	const struct cairn_changes *changes;
 	bool accepted;
-	struct cairn_names links; /* rows: how many names they keep */
-	struct cairn_names exact; /* paths in the base of which nothing is noted any more */
-	struct cairn_names below; /* the same, with all that is below */
+	struct cairn_linked linked; /* nothing, where the base has nothing by now */
+	struct cairn_names links;   /* rows: how many names they keep */
+	struct cairn_names exact;   /* paths in the base of which nothing is noted any more */
+	struct cairn_names below;   /* the same, with all that is below */
 };
 
 static void dropperp(struct dropper *d)
 {
+	cairn_linked_free(&d->linked);
 	cairn_names_free(&d->links);
 	cairn_names_free(&d->exact);
 	cairn_names_free(&d->below);
@@ -140,10 +143,13 @@ static int drop_entry(struct dropper *d, struct cairn_change *c)
 static int note_gone(struct dropper *d, const struct cairn_change *c)
 {
 	bool whole = c->kind != CAIRN_CHANGE_MODIFIED && c->kind != CAIRN_CHANGE_NONE;
+	/* What is noted of the name that went belongs to its deletion, and of another name of the
+	 * file to that. */
+	bool own = !c->nameless &&
+		   (c->kind == CAIRN_CHANGE_RENAMED || !cairn_linked_stays(&d->linked, c));
 	int r = 0;
 
-	/* What is noted of the name that went belongs to its deletion. */
-	if (c->from && !c->nameless)
+	if (c->from && own)
 		r = cairn_names_put(whole || c == c->unit ? &d->below : &d->exact, c->from, NULL);
 	if (r == 0 && c->place)
 		r = cairn_names_put(whole || c == c->unit ? &d->below : &d->exact, c->place, NULL);
@@ -189,12 +195,14 @@ static int drop_change(struct dropper *d, struct cairn_change *c)
 	bool stays = c->kind != CAIRN_CHANGE_DELETED && S_ISDIR(c->now.mode) && c->kids > 0;
 	int r;
 
-	if (!c->selected && !is_idle(c))
+	if (!c->selected && !is_idle(c) && !cairn_linked_goes(&d->linked, c))
 		return 0;
 	if (!c->parent)
 		return drop_root(d, c);
 	if (stays)
 		return d->accepted ? stay_over_base(d, c) : 0;
+	if (cairn_linked_stays(&d->linked, c))
+		return note_gone(d, c);
 	r = note_gone(d, c);
 	return r < 0 || c->kind == CAIRN_CHANGE_DELETED ? r : drop_entry(d, c);
 }
@@ -314,16 +322,43 @@ static int put_heirs(struct dropper *d, bool all)
 	return r;
 }
 
+static int stay_linked(struct dropper *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->changes->count; i++) {
+		const struct cairn_change *c = d->changes->list[i];
+
+		if (c->selected && cairn_change_is_real(c) && cairn_linked_stays(&d->linked, c))
+			r = cairn_linked_stay(d->branch, c);
+	}
+	return r;
+}
+
+/* Before anything else: what is noted here may be dropped. */
+static int begin_linked(struct dropper *d)
+{
+	int r;
+
+	r = cairn_linked_find(d->changes, &d->linked);
+	d->branch->base->ops->renew(d->branch->base);
+	return r < 0 ? r : cairn_linked_note(d->branch, &d->linked, d->changes);
+}
+
 static int drop_some(struct dropper *d)
 {
 	const struct cairn_changes *changes = d->changes;
 	int r;
 
 	r = count_links(d);
+	if (r == 0 && d->accepted)
+		r = begin_linked(d);
 	/* By path, so that what lies in a directory comes before it. */
 	for (size_t i = changes->count; r == 0 && i > 0; i--)
 		r = drop_change(d, changes->list[i - 1]);
-	return r < 0 ? r : drop_notes(d);
+	if (r == 0)
+		r = drop_notes(d);
+	return r < 0 ? r : stay_linked(d);
 }
 
 int cairn_drop(struct cairn_branch *branch, const struct cairn_changes *changes, bool accepted)

@@ -225,8 +225,9 @@ static int find_origin(struct cairn_finder *f, const struct dir *dir, struct cai
 			r = cairn_finder_resolve(f, origin->path, ret_was);
 		if (ret_was->ino && !cairn_finder_same_type(ret_was, &c->now))
 			*ret_was = (struct cairn_attr){ 0 };
+		/* Under another name, the base has the same file in its place, too. */
 		if (ret_was->ino)
-			c->from = strdup(origin->path);
+			c->from = strdup(ret_was->ino == there->ino ? c->place : origin->path);
 		if (ret_was->ino && !c->from)
 			return -ENOMEM;
 	}

@@ -1,7 +1,9 @@
 /* Which changes go together. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "branch/accept.h"
 #include "util/macro.h"
@@ -145,6 +147,29 @@ static void select_matching(const struct cairn_changes *changes, const char *con
 	}
 }
 
+/* A file of the base that has changed has changed under all its names. */
+static int select_names(const struct cairn_changes *changes)
+{
+	_cleanup_(cairn_names_free) struct cairn_names rows = { 0 };
+	int r = 0;
+
+	for (int again = 0; again < 2; again++)
+		for (size_t i = 0; r == 0 && i < changes->count; i++) {
+			struct cairn_change *c = changes->list[i];
+			char row[32];
+
+			if (c->kind != CAIRN_CHANGE_MODIFIED || !c->in_place ||
+			    S_ISDIR(c->now.mode))
+				continue;
+			snprintf(row, sizeof(row), "%llu", (unsigned long long)c->row);
+			if (again)
+				c->selected |= cairn_names_get(&rows, row, NULL);
+			else if (c->selected)
+				r = cairn_names_put(&rows, row, NULL);
+		}
+	return r;
+}
+
 int cairn_select_accept(const struct cairn_changes *changes, const char *const *paths,
 			size_t path_count, bool preserve, struct cairn_error *err)
 {
@@ -152,6 +177,9 @@ int cairn_select_accept(const struct cairn_changes *changes, const char *const *
 	int r;
 
 	select_matching(changes, paths, path_count);
+	r = select_names(changes);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; preserve && i < changes->count; i++)
 		if (changes->list[i]->conflict)
 			changes->list[i]->selected = false;

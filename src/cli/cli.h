@@ -40,6 +40,7 @@ int cairn_cmd_accept(int argc, char **argv);
 int cairn_cmd_undo(int argc, char **argv);
 int cairn_cmd_reset(int argc, char **argv);
 int cairn_cmd_reject(int argc, char **argv);
+int cairn_cmd_relocate(int argc, char **argv);
 int cairn_cmd_gc(int argc, char **argv);
 int cairn_cmd_import(int argc, char **argv);
 int cairn_cmd_export(int argc, char **argv);

@@ -103,12 +103,10 @@ static int open_stable(struct accept *accept, struct cairn_error *err)
 	int r = 0;
 
 	if (access(path, F_OK) < 0)
-		return cairn_error_set(
-			err, -errno,
-			"'%s' is a branch of '%s', which is not there: %m; put it "
-			"back, or 'cairnfs export' what the branch holds while it is "
-			"mounted with -o base=",
-			accept->branch.path, path);
+		return cairn_error_set(err, -errno,
+				       "'%s' is a branch of '%s', which is not there: %m; put it "
+				       "back, or say where it is now: cairnfs relocate %s BASE",
+				       accept->branch.path, path, accept->branch.path);
 	if (!cairn_stable_is_directory(path))
 		r = cairn_cli_settled(path, &settled, err);
 	return r < 0 ? r : cairn_stable_open(path, true, &accept->stable, err);

@@ -11,16 +11,17 @@ struct command {
 };
 
 static const struct command command_table[] = {
-	{ "init", cairn_cmd_init },       { "mount", cairn_cmd_mount },
-	{ "umount", cairn_cmd_umount },   { "exec", cairn_cmd_exec },
-	{ "info", cairn_cmd_info },       { "list", cairn_cmd_list },
-	{ "check", cairn_cmd_check },     { "snapshot", cairn_cmd_snapshot },
-	{ "restore", cairn_cmd_restore }, { "fork", cairn_cmd_fork },
-	{ "stats", cairn_cmd_stats },     { "kv", cairn_cmd_kv },
-	{ "diff", cairn_cmd_diff },       { "accept", cairn_cmd_accept },
-	{ "undo", cairn_cmd_undo },       { "reset", cairn_cmd_reset },
-	{ "reject", cairn_cmd_reject },   { "gc", cairn_cmd_gc },
-	{ "import", cairn_cmd_import },   { "export", cairn_cmd_export },
+	{ "init", cairn_cmd_init },         { "mount", cairn_cmd_mount },
+	{ "umount", cairn_cmd_umount },     { "exec", cairn_cmd_exec },
+	{ "info", cairn_cmd_info },         { "list", cairn_cmd_list },
+	{ "check", cairn_cmd_check },       { "snapshot", cairn_cmd_snapshot },
+	{ "restore", cairn_cmd_restore },   { "fork", cairn_cmd_fork },
+	{ "stats", cairn_cmd_stats },       { "kv", cairn_cmd_kv },
+	{ "diff", cairn_cmd_diff },         { "accept", cairn_cmd_accept },
+	{ "undo", cairn_cmd_undo },         { "reset", cairn_cmd_reset },
+	{ "reject", cairn_cmd_reject },     { "gc", cairn_cmd_gc },
+	{ "import", cairn_cmd_import },     { "export", cairn_cmd_export },
+	{ "relocate", cairn_cmd_relocate },
 };
 
 static const char main_doc[] =
@@ -43,6 +44,7 @@ static const char main_doc[] =
 	"  cairnfs undo WORKSPACE [ID]       take back what was accepted into it\n"
 	"  cairnfs reset BRANCH PATH...      drop changes\n"
 	"  cairnfs reject BRANCH             drop all of them, and keep them for a while\n"
+	"  cairnfs relocate BRANCH BASE      say where its base has been moved to\n"
 	"  cairnfs gc [WORKSPACE...]         let go of what was kept\n"
 	"  cairnfs import WORKSPACE DIR      bring in a directory, or a tar archive\n"
 	"  cairnfs export WORKSPACE DIR      write all of it to a directory, or to a tar archive\n"

@@ -113,6 +113,8 @@ struct cairn_branch_ops {
 	int (*seen_data)(struct cairn_store *store, const char *path,
 			 const struct cairn_seen *seen);
 	int (*seen_delete)(struct cairn_store *store, const char *path);
+	/* Names another base; who has opened the workspace keeps to the one that it named then. */
+	int (*base_path_put)(struct cairn_store *store, const char *path);
 	/* Begins the next turn. */
 	int (*turn)(struct cairn_store *store);
 	/* What the base has at this path inherits the number of a row that goes. */

@@ -67,6 +67,8 @@ static const char *const write_texts[CAIRN_BRANCH_WRITE_STATEMENTS] = {
 	[CAIRN_BRANCH_WRITE_TURN] =
 		"INSERT INTO fs_overlay_config (key, value) VALUES ('cairn_turn', '1') "
 		"ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+	[CAIRN_BRANCH_WRITE_BASE_PATH] =
+		"UPDATE fs_overlay_config SET value = ?1 WHERE key = 'base_path'",
 	[CAIRN_BRANCH_WRITE_HEIR_PUT] = "INSERT INTO cairn_heir (ino, base_path) VALUES (?1, ?2) "
 					"ON CONFLICT (ino) DO UPDATE SET base_path = "
 					"excluded.base_path",
@@ -641,8 +643,14 @@ static int base_path(struct cairn_store *base, char **ret)
 	return cairn_sqlite_base_path(cairn_branch_from_base(base), ret);
 }
 
+static int base_path_put(struct cairn_store *base, const char *path)
+{
+	return cairn_branch_run_with_path(base, CAIRN_BRANCH_WRITE_BASE_PATH, path);
+}
+
 const struct cairn_branch_ops cairn_sqlite_branch = {
 	.base_path = base_path,
+	.base_path_put = base_path_put,
 	.origin_get = origin_get,
 	.origin_scan = origin_scan,
 	.whiteout_get = whiteout_get,
