@@ -3,7 +3,7 @@
 
 # shellcheck disable=SC2034 # for those that source this
 build_packages=(gcc libc6-dev pkg-config meson ninja-build libfuse3-dev fuse3 libsqlite3-dev
-	uthash-dev libjansson-dev libarchive-dev libgit2-dev nettle-dev scdoc)
+	uthash-dev libjansson-dev libarchive-dev libgit2-dev nettle-dev zlib1g-dev scdoc)
 # shellcheck disable=SC2034
 bench_packages=(jq bsdextrautils gnuplot-nox fonts-dejavu-core)
 # shellcheck disable=SC2034

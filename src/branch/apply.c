@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "branch/accept.h"
+#include "branch/descent.h"
 #include "util/clock.h"
 #include "util/macro.h"
 
@@ -27,7 +28,8 @@ struct applier {
 	const struct cairn_changes *changes;
 	struct inode *inodes;
 	struct timespec now;
-	unsigned char *buffer; /* a chunk of the store */
+	unsigned char *buffer;        /* a chunk of the store */
+	struct cairn_descent descent; /* below what one change removes */
 	struct cairn_error *err;
 };
 
@@ -42,6 +44,7 @@ static void applierp(struct applier *a)
 	if (a->reader)
 		a->stable->ops->reader_close(a->reader);
 	free(a->buffer);
+	cairn_descent_done(&a->descent);
 }
 
 static int failed(struct applier *a, int r, const char *path)
@@ -221,9 +224,13 @@ static int remove_below(struct applier *a, const char *path, uint64_t dir)
 	_cleanup_(removalp) struct removal removal = { .a = a, .path = path, .dir = dir };
 	int r;
 
+	r = cairn_descent_enter(&a->descent, dir);
+	if (r < 0)
+		return r;
 	r = a->stable->ops->dentry_scan(a->reader, dir, true, collect, &removal);
 	for (size_t i = 0; r == 0 && i < removal.count; i++)
 		r = remove_entry(&removal, &removal.list[i]);
+	cairn_descent_leave(&a->descent);
 	return r;
 }
 
@@ -276,6 +283,7 @@ static int remove_path(struct applier *a, const char *path, const struct cairn_a
 		r = add_subdir(a, dir, -1);
 	if (r < 0 || !inode)
 		return r;
+	cairn_descent_done(&a->descent);
 	return remove_inode(a, path, ino, was->mode);
 }
 

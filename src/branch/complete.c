@@ -6,13 +6,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "branch/descent.h"
 #include "branch/names.h"
 #include "util/macro.h"
 
 /* Files up to this size get a digest of what was seen of them, as when they are copied up. */
 #define DIGEST_MAX (INT64_C(1) << 20)
-/* Deeper directories are damage: a circle. */
-#define DEPTH_MAX 4096U
 
 struct origin {
 	UT_hash_handle hh, hh_node;
@@ -506,7 +505,7 @@ static int fill(struct completer *k, const struct place *at, struct entries *own
 	struct origin *origin;
 	int r = 0;
 
-	if (k->depth++ == DEPTH_MAX)
+	if (k->depth++ == CAIRN_DEPTH_MAX)
 		return failed(k, -EIO, at->path);
 	if (at->base) {
 		origin = origin_of(k, at->row);
@@ -578,7 +577,7 @@ static int link_below(struct completer *k, struct way *way, const struct entries
 	_cleanup_(entriesp) struct entries entries = { 0 };
 	int r;
 
-	if (k->depth++ == DEPTH_MAX)
+	if (k->depth++ == CAIRN_DEPTH_MAX)
 		return failed(k, -EIO, way->path);
 	r = list_base(k, way->path, &entries);
 	/* What may not be looked into cannot be seen in the branch either. */
@@ -624,7 +623,7 @@ static int walk(struct completer *k, const struct place *at)
 	struct way way = { .path = at->path, .row = at->row };
 	int r;
 
-	if (k->depth++ == DEPTH_MAX)
+	if (k->depth++ == CAIRN_DEPTH_MAX)
 		return failed(k, -EIO, at->path);
 	r = k->own->ops->dentry_scan(k->branch->reader, at->row, true, collect_own, &own);
 	for (size_t i = 0; r == 0 && i < own.count; i++)

@@ -7,6 +7,7 @@
 
 #include "base/overlay.h"
 #include "branch/accept.h"
+#include "branch/descent.h"
 #include "util/clock.h"
 #include "util/macro.h"
 
@@ -17,6 +18,7 @@ struct checker {
 	 * host it moves with each rename and each link, those of an accept that was taken back as
 	 * well. */
 	bool ctime_counts;
+	struct cairn_descent descent; /* below what goes away with one change */
 };
 
 /* 1: the bytes are not those that were seen. */
@@ -81,44 +83,69 @@ static int check_one(struct checker *k, const char *path, const struct cairn_att
 
 static int check_below(struct checker *k, const char *path, uint64_t dir, const char **ret_why);
 
+/* What lies in a directory. Gone through when all of it is known: while it is being listed, a
+ * connection is held. */
 struct below {
-	struct checker *k;
-	const char *path;
-	uint64_t dir;
-	const char **why;
+	char **names;
+	size_t count;
 };
 
-/* What was renamed out of a directory before that was deleted is a change of its own. */
-static int check_entry(void *arg, const struct cairn_base_entry *entry)
+static void belowp(struct below *below)
 {
-	const struct below *below = arg;
-	struct cairn_base *base = below->k->branch->base;
+	for (size_t i = 0; i < below->count; i++)
+		free(below->names[i]);
+	free(below->names);
+}
+
+static int collect(void *arg, const struct cairn_base_entry *entry)
+{
+	struct below *below = arg;
+	void *names = reallocarray(below->names, below->count + 1, sizeof(char *));
+
+	if (!names)
+		return -ENOMEM;
+	below->names = names;
+	below->names[below->count] = strndup(entry->name, entry->name_len);
+	return below->names[below->count++] ? 0 : -ENOMEM;
+}
+
+/* What was renamed out of a directory before that was deleted is a change of its own. */
+static int check_entry(struct checker *k, const char *dir_path, uint64_t dir, const char *name,
+		       const char **ret_why)
+{
+	struct cairn_base *base = k->branch->base;
 	_cleanup_(cairn_freep) char *path = NULL;
 	struct cairn_attr attr = { 0 };
 	int r;
 
-	if (asprintf(&path, "%s/%.*s", below->path, (int)entry->name_len, entry->name) < 0)
+	if (asprintf(&path, "%s/%s", dir_path, name) < 0)
 		return -ENOMEM;
-	if (cairn_names_get(&below->k->changes->moved, path, NULL))
+	if (cairn_names_get(&k->changes->moved, path, NULL))
 		return 0;
-	r = base->ops->lookup(base, below->dir, entry->name, entry->name_len, &attr);
+	r = base->ops->lookup(base, dir, name, strlen(name), &attr);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = check_one(below->k, path, &attr, below->why);
-	if (r == 0 && !*below->why && S_ISDIR(attr.mode))
-		r = check_below(below->k, path, attr.ino, below->why);
-	if (r == 0 && *below->why)
-		*below->why = "something in it changed in the base since";
-	return r < 0 ? r : *below->why != NULL;
+	r = check_one(k, path, &attr, ret_why);
+	if (r == 0 && !*ret_why && S_ISDIR(attr.mode))
+		r = check_below(k, path, attr.ino, ret_why);
+	if (r == 0 && *ret_why)
+		*ret_why = "something in it changed in the base since";
+	return r;
 }
 
 static int check_below(struct checker *k, const char *path, uint64_t dir, const char **ret_why)
 {
-	struct below below = { .k = k, .path = path, .dir = dir, .why = ret_why };
+	_cleanup_(belowp) struct below below = { 0 };
 	int r;
 
-	r = k->branch->base->ops->list(k->branch->base, dir, check_entry, &below);
-	return MIN(r, 0);
+	r = cairn_descent_enter(&k->descent, dir);
+	if (r < 0)
+		return r;
+	r = k->branch->base->ops->list(k->branch->base, dir, collect, &below);
+	for (size_t i = 0; r == 0 && !*ret_why && i < below.count; i++)
+		r = check_entry(k, path, dir, below.names[i], ret_why);
+	cairn_descent_leave(&k->descent);
+	return r;
 }
 
 /* What goes away, with all that is below it. */
@@ -181,6 +208,7 @@ int cairn_conflicts_mark(struct cairn_branch *branch, const struct cairn_changes
 
 		c->why = NULL;
 		r = check(&k, c);
+		cairn_descent_done(&k.descent);
 		if (r < 0)
 			return cairn_error_set(err, r, "'%s' of '%s' cannot be read: %s", c->path,
 					       branch->base_path, strerror(-r));

@@ -9,9 +9,6 @@
 #include "branch/find.h"
 #include "util/macro.h"
 
-/* Deeper directories are damage: a circle. */
-#define DEPTH_MAX 4096U
-
 /* A directory on the way. */
 struct dir {
 	uint64_t row;
@@ -156,7 +153,7 @@ static void finderp(struct cairn_finder *f)
 	cairn_names_free(&f->shown);
 	cairn_names_free(&f->rows);
 	cairn_names_free(&f->moved);
-	cairn_names_free(&f->searched);
+	cairn_descent_done(&f->search);
 	free(f->opaque);
 }
 
@@ -486,7 +483,7 @@ static int walk(struct cairn_finder *f, const struct dir *dir)
 	_cleanup_(entriesp) struct entries entries = { 0 };
 	int r;
 
-	if (f->depth == DEPTH_MAX)
+	if (f->depth == CAIRN_DEPTH_MAX)
 		return cairn_finder_failed(f, -EIO, dir->path);
 	f->depth++;
 	r = f->branch->own->ops->dentry_scan(f->branch->reader, dir->row, true, collect, &entries);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "branch/change.h"
+#include "branch/descent.h"
 #include "util/hash.h"
 
 /* A row of cairn_origin. */
@@ -28,7 +29,7 @@ struct cairn_finder {
 	 * stands where they were cannot be judged without. */
 	bool scouting;
 	struct cairn_names moved;
-	struct cairn_names searched;  /* directories of the base, by number: each is once in it */
+	struct cairn_descent search;  /* through the directories of the base */
 	struct cairn_change **opaque; /* directories made in the place of one of the base */
 	size_t opaque_count, opaque_capacity;
 	unsigned int depth;

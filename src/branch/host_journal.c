@@ -12,7 +12,8 @@
 #include "store/branch.h"
 
 #define VERSION   1
-#define LINE_MAX_ (64U << 20) /* bytes; attributes make the longest */
+#define HEAD_MAX  (64U << 10) /* bytes; all but the path of a branch is numbers */
+#define LINE_MAX_ (64U << 20) /* attributes make the longest */
 
 static const char *const kinds[CAIRN_STEP_KINDS] = {
 	[CAIRN_STEP_TAKE] = "take",   [CAIRN_STEP_PUT] = "put",   [CAIRN_STEP_SWAP] = "swap",
@@ -488,23 +489,59 @@ static int read_line(const char *line, size_t len, struct cairn_steps *steps)
 	return r;
 }
 
+struct line {
+	char *text;
+	size_t len, size;
+};
+
+static void linep(struct line *line)
+{
+	free(line->text);
+}
+
+/* 1 with the next line, its newline included; 0 at the end. -EINVAL for one of more than `max`
+ * bytes, before there is memory for it. */
+static int next_line(FILE *file, size_t max, struct line *line)
+{
+	int c = 0;
+
+	line->len = 0;
+	while (c != '\n' && (c = getc_unlocked(file)) != EOF) {
+		if (line->len == max)
+			return -EINVAL;
+		if (line->len == line->size) {
+			size_t size = line->size ? 2 * line->size : 4096;
+			char *text = realloc(line->text, size);
+
+			if (!text)
+				return -ENOMEM;
+			line->text = text;
+			line->size = size;
+		}
+		line->text[line->len++] = (char)c;
+	}
+	return ferror(file) ? -EIO : line->len > 0;
+}
+
 static int read_lines(FILE *file, bool head_only, struct cairn_steps *steps)
 {
-	_cleanup_(cairn_freep) char *line = NULL;
+	_cleanup_(linep) struct line line = { 0 };
 	struct counts counts = { 0 };
-	size_t size = 0;
 	json_t *head;
-	ssize_t len;
-	int r;
+	int r, more;
 
-	len = getline(&line, &size, file);
-	head = len > 0 ? json_loadb(line, (size_t)len, 0, NULL) : NULL;
+	more = next_line(file, HEAD_MAX, &line);
+	if (more < 0)
+		return more;
+	head = more > 0 ? json_loadb(line.text, line.len, 0, NULL) : NULL;
 	r = head ? read_head(head, steps, &counts) : -EINVAL;
 	json_decref(head);
 	if (head_only)
 		return r;
-	while (r == 0 && (len = getline(&line, &size, file)) > 0)
-		r = (size_t)len > LINE_MAX_ ? -EINVAL : read_line(line, (size_t)len, steps);
+	while (r == 0 && (more = next_line(file, LINE_MAX_, &line)) > 0)
+		r = read_line(line.text, line.len, steps);
+	if (r == 0)
+		r = more;
 	if (r == 0 &&
 	    ((int64_t)steps->count != counts.steps || (int64_t)steps->note_count != counts.notes))
 		r = -EINVAL;

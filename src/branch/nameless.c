@@ -186,7 +186,7 @@ static int search(struct cairn_finder *f, const struct nameless *table, const ch
 	_cleanup_(searchp) struct search s = { .f = f, .table = table, .dir = dir };
 	int r;
 
-	r = cairn_names_visit(&f->searched, node);
+	r = cairn_descent_enter(&f->search, node);
 	if (r < 0)
 		return cairn_finder_failed(f, r, dir);
 	r = f->branch->base->ops->list(f->branch->base, node, search_entry, &s);
@@ -195,6 +195,7 @@ static int search(struct cairn_finder *f, const struct nameless *table, const ch
 		r = 0;
 	for (size_t i = 0; r == 0 && i < s.count; i++)
 		r = search(f, table, s.below[i].path, s.below[i].node);
+	cairn_descent_leave(&f->search);
 	return r;
 }
 

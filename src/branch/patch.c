@@ -7,17 +7,24 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "branch/patch_big.h"
 #include "branch/patch_files.h"
 #include "util/macro.h"
 
-/* Larger ones than this are left out: both sides have to be in memory. */
+/* Larger ones than this are left out: who applies a patch has to have the files in memory. */
 #define SIZE_MAX_BYTES (INT64_C(1) << 30)
-#define READ_SIZE      ((size_t)4 << 20)
+/* Larger files than this, or with more lines, are told as binary ones, a buffer at a time.
+ * Comparing lines takes several times the size of both sides, and 200 bytes for each line. */
+#define TEXT_MAX  (INT64_C(32) << 20)
+#define LINES_MAX ((size_t)1 << 20)
+#define READ_SIZE ((size_t)4 << 20)
 
 /* One side of a file. */
 struct side {
 	uint32_t mode; /* as git has it: 0100644, 0100755, 0120000; 0: there is none */
 	char *name;    /* without a slash in front */
+	struct cairn_content content;
+	/* Of a small one; of a link, its target. */
 	void *data;
 	size_t len;
 };
@@ -43,32 +50,51 @@ static int failed(struct writer *w, int r, const char *path)
 			       strerror(-r));
 }
 
-/* The whole content of either. `target` is taken. -EFBIG. */
-static int load(struct writer *w, const struct cairn_attr *attr,
-		const struct cairn_content *content, char *target, struct side *ret)
+/* Not the bytes of a file yet. `target` is taken. -EFBIG. */
+static int set_content(const struct cairn_attr *attr, const struct cairn_content *content,
+		       char *target, struct side *ret)
 {
-	int r = 0;
-
 	if (S_ISLNK(attr->mode)) {
 		ret->data = target;
 		ret->len = strlen(target);
 		return 0;
 	}
-	if (content->size > SIZE_MAX_BYTES)
-		return -EFBIG;
-	ret->len = (size_t)content->size;
-	ret->data = malloc(ret->len + 1);
-	if (!ret->data)
+	ret->content = *content;
+	return content->size > SIZE_MAX_BYTES ? -EFBIG : 0;
+}
+
+/* In steps, so that others hear of it. */
+static int load(struct writer *w, struct side *side)
+{
+	size_t len = (size_t)side->content.size;
+	int r = 0;
+
+	if (!side->mode || side->data)
+		return 0;
+	side->data = malloc(len + 1);
+	if (!side->data)
 		return -ENOMEM;
-	/* In steps, so that others hear of it. */
-	for (size_t at = 0; r == 0 && at < ret->len; at += READ_SIZE)
-		r = cairn_content_read(w->branch, content, (int64_t)at, (char *)ret->data + at,
-				       MIN(READ_SIZE, ret->len - at));
+	side->len = len;
+	for (size_t at = 0; r == 0 && at < len; at += READ_SIZE)
+		r = cairn_content_read(w->branch, &side->content, (int64_t)at,
+				       (char *)side->data + at, MIN(READ_SIZE, len - at));
 	return r;
 }
 
-static int load_base(struct writer *w, const char *path, const struct cairn_attr *attr,
-		     struct side *ret)
+static bool has_many_lines(const struct side *side)
+{
+	const char *at = side->data, *end = at + side->len;
+	size_t lines = 0;
+
+	while (at && lines <= LINES_MAX && (at = memchr(at, '\n', (size_t)(end - at)))) {
+		lines++;
+		at++;
+	}
+	return lines > LINES_MAX;
+}
+
+static int set_base(struct writer *w, const char *path, const struct cairn_attr *attr,
+		    struct side *ret)
 {
 	const struct cairn_content content = { .node = attr->ino, .size = attr->size };
 	char *target = NULL;
@@ -80,10 +106,10 @@ static int load_base(struct writer *w, const char *path, const struct cairn_attr
 		return -ENOMEM;
 	if (S_ISLNK(attr->mode))
 		r = w->branch->base->ops->readlink(w->branch->base, attr->ino, &target);
-	return r < 0 ? r : load(w, attr, &content, target, ret);
+	return r < 0 ? r : set_content(attr, &content, target, ret);
 }
 
-static int load_branch(struct writer *w, const struct cairn_change *c, struct side *ret)
+static int set_branch(struct writer *w, const struct cairn_change *c, struct side *ret)
 {
 	char *target = NULL;
 	int r = 0;
@@ -94,7 +120,7 @@ static int load_branch(struct writer *w, const struct cairn_change *c, struct si
 		return -ENOMEM;
 	if (S_ISLNK(c->now.mode))
 		r = w->branch->own->ops->symlink_get(w->branch->reader, c->row, &target);
-	return r < 0 ? r : load(w, &c->now, &c->content, target, ret);
+	return r < 0 ? r : set_content(&c->now, &c->content, target, ret);
 }
 
 void cairn_patch_quote(FILE *to, const char *prefix, const char *name)
@@ -143,18 +169,18 @@ static void put_file_line(FILE *to, const char *mark, const char *prefix, const 
 	fputs(strchr(side->name, ' ') ? "\t\n" : "\n", to);
 }
 
-static void put_index(FILE *to, const struct side *old, const struct side *new)
+/* Of both, as git names them. */
+static void put_index(FILE *to, const struct side *old, const struct side *new,
+		      const git_oid ids[2])
 {
 	const struct side *sides[2] = { old, new };
 
 	fputs("index ", to);
 	for (int i = 0; i < 2; i++) {
 		char text[GIT_OID_HEXSZ + 1] = "0000000000000000000000000000000000000000";
-		git_oid oid;
 
-		if (sides[i]->mode &&
-		    git_odb_hash(&oid, sides[i]->data, sides[i]->len, GIT_OBJECT_BLOB) == 0)
-			git_oid_tostr(text, sizeof(text), &oid);
+		if (sides[i]->mode)
+			git_oid_tostr(text, sizeof(text), &ids[i]);
 		fprintf(to, "%s%s", i ? ".." : "", text);
 	}
 	if (old->mode == new->mode)
@@ -239,11 +265,14 @@ static int write_text(FILE *to, const struct side *old, const struct side *new,
 {
 	bool same = old->mode && new->mode &&
 		    old->len == new->len &&memcmp(old->data, new->data, old->len) == 0;
+	git_oid ids[2] = { 0 };
 	int r = 0;
 
 	put_header(to, old, new, same);
 	if (!same) {
-		put_index(to, old, new);
+		git_odb_hash(&ids[0], old->data, old->len, GIT_OBJECT_BLOB);
+		git_odb_hash(&ids[1], new->data, new->len, GIT_OBJECT_BLOB);
+		put_index(to, old, new, ids);
 		r = put_bytes(to, old, new, file);
 	}
 	return ferror(to) ? -ENOMEM : r;
@@ -294,6 +323,78 @@ static int write_file(struct writer *w, const struct side *old, const struct sid
 	return w->fn(w->arg, &file);
 }
 
+/* The lines of a large file, in pieces. */
+struct pieces {
+	struct writer *w;
+	struct cairn_patch_file *file;
+	int r; /* what `fn` said last */
+};
+
+static int put_piece(void *arg, const char *lines, size_t len)
+{
+	struct pieces *pieces = arg;
+
+	pieces->file->text = lines;
+	pieces->file->len = len;
+	return pieces->r = pieces->w->fn(pieces->w->arg, pieces->file);
+}
+
+static int write_big_header(struct pieces *pieces, const struct side *old, const struct side *new,
+			    const struct cairn_patch_big *big)
+{
+	_cleanup_(cairn_freep) char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+	git_oid ids[2];
+	bool bad;
+
+	if (!to)
+		return -ENOMEM;
+	put_header(to, old, new, big->same);
+	if (!big->same) {
+		git_oid_fromraw(&ids[0], big->old_hash);
+		git_oid_fromraw(&ids[1], big->new_hash);
+		put_index(to, old, new, ids);
+		fputs("GIT binary patch\n", to);
+	}
+	bad = ferror(to);
+	if (fclose(to) != 0 || bad)
+		return -ENOMEM;
+	return put_piece(pieces, text, len);
+}
+
+static int write_big(struct writer *w, const struct side *old, const struct side *new,
+		     bool in_place, const char *path)
+{
+	struct cairn_patch_big big = {
+		.branch = w->branch,
+		.old = old->mode ? &old->content : NULL,
+		.new = new->mode ? &new->content : NULL,
+	};
+	struct cairn_patch_file file = {
+		.from = old->mode ? old->name : NULL,
+		.to = new->mode ? new->name : NULL,
+		.binary = true,
+		.old_size = old->content.size,
+		.new_size = new->content.size,
+	};
+	struct pieces pieces = { .w = w, .file = &file };
+	int r;
+
+	r = cairn_patch_big_scan(&big);
+	if (r < 0)
+		return failed(w, r, path);
+	if (in_place && big.same && old->mode == new->mode)
+		return 0;
+	file.renamed = file.from && file.to && strcmp(file.from, file.to) != 0;
+	if (!w->texts)
+		return w->fn(w->arg, &file);
+	r = write_big_header(&pieces, old, new, &big);
+	if (r == 0 && !big.same)
+		r = cairn_patch_big_write(&big, put_piece, &pieces);
+	return r < 0 && pieces.r == 0 ? failed(w, r, path) : r;
+}
+
 /* 0 for what is too large, which is counted. */
 static int left_out(struct writer *w, int r, const char *path)
 {
@@ -322,18 +423,18 @@ static int load_names(const struct cairn_patch_path *from, const struct cairn_pa
 	return ret_old->name && ret_new->name && ret_old->data && ret_new->data ? 0 : -ENOMEM;
 }
 
-static int load_sides(struct writer *w, const struct cairn_patch_path *from,
-		      const struct cairn_patch_path *to, struct side *ret_old, struct side *ret_new)
+static int set_sides(struct writer *w, const struct cairn_patch_path *from,
+		     const struct cairn_patch_path *to, struct side *ret_old, struct side *ret_new)
 {
 	int r = 0;
 
 	if (from && to && !to->change && to->same.ino == from->was.ino)
 		return load_names(from, to, ret_old, ret_new);
 	if (from)
-		r = load_base(w, from->path, &from->was, ret_old);
+		r = set_base(w, from->path, &from->was, ret_old);
 	if (r == 0 && to)
-		r = to->change ? load_branch(w, to->change, ret_new)
-			       : load_base(w, to->path, &to->same, ret_new);
+		r = to->change ? set_branch(w, to->change, ret_new)
+			       : set_base(w, to->path, &to->same, ret_new);
 	return r;
 }
 
@@ -343,11 +444,21 @@ static int write_pair(struct writer *w, const struct cairn_patch_path *from,
 {
 	_cleanup_(sidep) struct side old = { 0 };
 	_cleanup_(sidep) struct side new = { 0 };
+	const char *path = from ? from->path : to->path;
 	int r;
 
-	r = load_sides(w, from, to, &old, &new);
+	r = set_sides(w, from, to, &old, &new);
 	if (r < 0)
-		return left_out(w, r, from ? from->path : to->path);
+		return left_out(w, r, path);
+	if (MAX(old.content.size, new.content.size) > TEXT_MAX)
+		return write_big(w, &old, &new, from == to, path);
+	r = load(w, &old);
+	if (r == 0)
+		r = load(w, &new);
+	if (r < 0)
+		return failed(w, r, path);
+	if (has_many_lines(&old) || has_many_lines(&new))
+		return write_big(w, &old, &new, from == to, path);
 	if (from == to &&
 	    old.mode == new.mode &&old.len == new.len &&memcmp(old.data, new.data, old.len) == 0)
 		return 0;

@@ -13,14 +13,17 @@ struct cairn_patch_file {
 	bool binary;
 	size_t added, removed;      /* lines */
 	int64_t old_size, new_size; /* bytes */
-	const char *text;           /* the patch of this file, where it was asked for */
+	/* The patch of this file, where it was asked for; of a large one, a piece of whole lines.
+	 */
+	const char *text;
 	size_t len;
 };
 /* 0 goes on, anything else ends it and is returned. */
 typedef int (*cairn_patch_fn)(void *arg, const struct cairn_patch_file *file);
 
 /* All files of the changes that match the paths, deletions first; with `texts`, which cost most of
- * the time that large files take, their patches. *ret_left_out counts the changes
+ * the time that large files take, their patches. A file of more than 32 MiB or 1,048,576 lines is
+ * told as a binary one, its patch in several calls of `fn`. *ret_left_out counts the changes
  * that no patch can hold. */
 int cairn_patch(struct cairn_branch *branch, const struct cairn_changes *changes,
 		const char *const *paths, size_t path_count, bool texts, cairn_patch_fn fn,

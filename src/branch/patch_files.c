@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "branch/descent.h"
 #include "branch/patch_files.h"
 #include "util/macro.h"
 
@@ -15,7 +16,7 @@ struct finder {
 	struct cairn_branch *branch;
 	const struct cairn_changes *changes;
 	struct cairn_patch_paths *paths;
-	struct cairn_names visited; /* directories of the base below `from` of one change */
+	struct cairn_descent descent; /* below `from` of one change */
 	struct cairn_error *err;
 };
 
@@ -175,13 +176,15 @@ static int add_below(struct finder *f, const char *from, uint64_t dir, const cha
 	_cleanup_(namesp) struct names names = { 0 };
 	int r;
 
-	r = cairn_names_visit(&f->visited, dir);
-	if (r == 0)
-		r = f->branch->base->ops->list(f->branch->base, dir, collect, &names);
+	r = cairn_descent_enter(&f->descent, dir);
+	if (r < 0)
+		return failed(f, r, from);
+	r = f->branch->base->ops->list(f->branch->base, dir, collect, &names);
 	if (r < 0)
 		return failed(f, r, from);
 	for (size_t i = 0; r == 0 && i < names.count; i++)
 		r = add_one_below(f, from, dir, to, names.list[i]);
+	cairn_descent_leave(&f->descent);
 	return r;
 }
 
@@ -282,7 +285,7 @@ int cairn_patch_paths_find(struct cairn_branch *branch, const struct cairn_chang
 	for (size_t i = 0; r == 0 && i < changes->count; i++) {
 		if (cairn_change_matches(changes->list[i], paths, path_count))
 			r = add_change(&f, changes->list[i]);
-		cairn_names_free(&f.visited);
+		cairn_descent_done(&f.descent);
 	}
 	HASH_SRT(hh, ret->table, by_path);
 	settle_renames(ret);

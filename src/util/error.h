@@ -7,7 +7,9 @@
 #include "util/macro.h"
 
 struct cairn_error {
-	char text[640]; /* one line, no newline at the end; empty when nothing was said */
+	/* One line, no newline at the end; empty when nothing was said. What is longer, for its
+	 * paths, lacks some of its middle. */
+	char text[640];
 };
 
 /* Formats the text unless an earlier cause already stands there; returns `r`, so that a caller can

@@ -395,6 +395,13 @@ hostile() {
 		is "$scratch/before"
 	done
 	[ ! -e "$scratch/escaped" ]
+	# A head that says nothing wrong, and is longer than any.
+	printf '{"version":1,"id":2,"time":1,"changes":0,"of":0,"source":"/x","steps":0,%s"notes":0}\n' \
+		"$(head -c 100000 /dev/zero | tr '\0' ' ')" >"$base/.cairnfs/journal"
+	before
+	not cairnfs accept "$agent" 2>"$scratch/err"
+	grep -F 'is damaged' "$scratch/err"
+	is "$scratch/before"
 	rm "$base/.cairnfs/journal"
 	cairnfs accept "$agent"
 	mv "$base/.cairnfs" "$scratch/elsewhere"

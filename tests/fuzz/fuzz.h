@@ -5,6 +5,7 @@
  * without an I/O error. A violation aborts the process. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,11 +44,16 @@ void fuzz_mutate_bytes(const char *path, struct fuzz_rng *rng);
 /* The same for a text: *len bytes of at most `max`. */
 void fuzz_mutate_text(char *text, size_t *len, size_t max, struct fuzz_rng *rng);
 
+/* Filling the holes of a file of gigabytes is no hang, but takes as long. */
+bool fuzz_is_small(const char *path);
+
 /* The targets. The file may be changed, and others appear beside it. */
 void fuzz_target_check(const char *path);
 void fuzz_target_core(const char *path);
 /* Both, of an overlay: what it lacks of its base may be an I/O error. */
 void fuzz_target_overlay(const char *path);
+/* The commands on branches, of an overlay and the base that it names. */
+void fuzz_target_branch(const char *path, const char *base);
 /* Of mount options, and of a mount table in the file `path`. */
 void fuzz_target_options(const char *text);
 void fuzz_target_mountinfo(const char *path);

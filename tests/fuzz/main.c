@@ -101,7 +101,7 @@ static void run_bytes(const struct run *run, struct fuzz_rng *rng)
 	run_database(run, rng, fuzz_below(rng, 4) == 0, true);
 }
 
-static void run_overlay(const struct run *run, struct fuzz_rng *rng)
+static void mutate_overlay(const struct run *run, struct fuzz_rng *rng)
 {
 	copy_file(run->seed_db, run->base);
 	remove_beside(run->base);
@@ -112,7 +112,18 @@ static void run_overlay(const struct run *run, struct fuzz_rng *rng)
 	fuzz_mutate_sql(run->db, rng);
 	if (run->keep)
 		copy_file(run->db, run->keep);
+}
+
+static void run_overlay(const struct run *run, struct fuzz_rng *rng)
+{
+	mutate_overlay(run, rng);
 	fuzz_target_overlay(run->db);
+}
+
+static void run_branch(const struct run *run, struct fuzz_rng *rng)
+{
+	mutate_overlay(run, rng);
+	fuzz_target_branch(run->db, run->base);
 }
 
 /* Cheap, so many at a time. */
@@ -149,7 +160,7 @@ static const struct {
 } kinds[] = {
 	{ "rows and schema", run_sql, 1 },      { "bytes of the file", run_bytes, 1 },
 	{ "overlay and base", run_overlay, 1 }, { "mount options", run_options, 10 },
-	{ "mount table", run_mountinfo, 10 },
+	{ "mount table", run_mountinfo, 10 },   { "commands on branches", run_branch, 1 },
 };
 
 static void run_case(const struct run *run, uint64_t seed, unsigned int kind, unsigned int number)

@@ -220,8 +220,7 @@ static int check(const char *path, bool repair, bool dense, struct cairn_check_r
 	return r;
 }
 
-/* Filling the holes of a file of gigabytes is no hang, but takes as long. */
-static bool is_small(const char *path)
+bool fuzz_is_small(const char *path)
 {
 	struct cairn_store_info info = { 0 };
 	struct cairn_error err = { 0 };
@@ -242,7 +241,7 @@ void fuzz_target_check(const char *path)
 		r = walk_workspace(path, true);
 		FUZZ_CHECK(r == 0, "clean, and reading it fails: %d", r);
 	}
-	r = check(path, true, is_small(path), &result);
+	r = check(path, true, fuzz_is_small(path), &result);
 	if (r < 0 || result.left > 0 || result.repair_failed < 0)
 		return;
 	r = check(path, false, false, &result);
