@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ignore.h"
 #include "base/overlay_internal.h"
 
 /* Two layers that are open, until they are handed on. */
@@ -67,12 +68,24 @@ static int open_base(const char *path, const struct cairn_store_options *options
 		.above = &above,
 		.mount_point = options->mount_point,
 	};
+	_cleanup_(cairn_base_ignore_free) struct cairn_base_ignore ignore = { 0 };
 	struct cairn_error why = { 0 };
 	int r;
 
 	if (!real)
 		return -errno;
-	r = find_base(options, layers->branch, real, &base);
+	r = cairn_base_ignore_read(layers->branch, &ignore);
+	if (r == 0 && ignore.count && options->base_ignore_count)
+		return cairn_error_set(err, -EINVAL,
+				       "'%s' has stored what is not shown of its base, so that "
+				       "'diff' and 'accept' keep to it too; leave base_ignore= out",
+				       path);
+	if (ignore.count) {
+		base_options.ignore = ignore.list;
+		base_options.ignore_count = ignore.count;
+	}
+	if (r == 0)
+		r = find_base(options, layers->branch, real, &base);
 	if (r < 0)
 		return cairn_error_set(err, r, "'%s' has a base that cannot be read: %s", path,
 				       strerror(-r));

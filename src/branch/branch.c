@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/ignore.h"
 #include "util/macro.h"
 
 #define BUSY_TIMEOUT_MS 5000U
@@ -76,11 +77,19 @@ int cairn_branch_open(const char *path, bool read_only, struct cairn_branch *ret
 int cairn_branch_open_base(struct cairn_branch *branch, struct cairn_error *err)
 {
 	const struct cairn_base_above above = { .workspace = branch->path };
-	const struct cairn_base_options options = {
+	_cleanup_(cairn_base_ignore_free) struct cairn_base_ignore ignore = { 0 };
+	struct cairn_base_options options = {
 		.busy_timeout_ms = BUSY_TIMEOUT_MS,
 		.above = &above,
 	};
+	int r;
 
+	r = cairn_base_ignore_read(branch->own, &ignore);
+	if (r < 0)
+		return cairn_error_set(err, r, "'%s' cannot be read: %s", branch->path,
+				       strerror(-r));
+	options.ignore = ignore.list;
+	options.ignore_count = ignore.count;
 	return cairn_base_open(branch->base_path, &options, &branch->base, err);
 }
 

@@ -174,6 +174,7 @@ static bool is_branch(const char *path)
 		return false;
 	branch = info.base_path;
 	free(info.base_path);
+	free(info.base_ignore);
 	return branch;
 }
 

@@ -36,6 +36,7 @@ static void info_done(struct info *info)
 {
 	free(info->path);
 	free(info->store.base_path);
+	free(info->store.base_ignore);
 	cairn_mark_info_done(&info->mark);
 }
 

@@ -15,6 +15,7 @@ enum {
 	KEY_PAGE_SIZE,
 	KEY_FORCE,
 	KEY_BASE,
+	KEY_IGNORE,
 	PAGE_SIZE_MIN = 512, /* SQLite's limits, sqlite.org/pragma.html#pragma_page_size */
 	PAGE_SIZE_MAX = 65536,
 };
@@ -25,6 +26,7 @@ enum {
 struct init_args {
 	struct cairn_cli_args args;
 	const char *base; /* as given, or NULL */
+	char *ignore;     /* a pattern a line; NULL: none */
 	struct cairn_init_options options;
 };
 
@@ -42,6 +44,24 @@ static error_t parse_size(const struct init_args *in, const char *name, const ch
 	return 0;
 }
 
+static error_t add_ignore(struct init_args *in, const char *pattern)
+{
+	size_t len = in->ignore ? strlen(in->ignore) : 0;
+	char *longer;
+
+	if (!*pattern || strchr(pattern, '\n') || len + strlen(pattern) >= CAIRN_BASE_IGNORE_MAX)
+		return cairn_cli_usage_error(in->args.command,
+					     "--base-ignore '%s': empty, too long, or with a line "
+					     "feed in it",
+					     pattern);
+	if (asprintf(&longer, "%s%s%s", len ? in->ignore : "", len ? "\n" : "", pattern) < 0)
+		return ENOMEM;
+	free(in->ignore);
+	in->ignore = longer;
+	in->options.base_ignore = longer;
+	return 0;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct init_args *in = state->input;
@@ -56,6 +76,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_BASE:
 		in->base = arg;
 		return 0;
+	case KEY_IGNORE:
+		return add_ignore(in, arg);
+	case ARGP_KEY_END:
+		if (in->ignore && !in->base)
+			return cairn_cli_usage_error(in->args.command,
+						     "--base-ignore without --base");
+		return cairn_cli_parse_common(key, arg, state, &in->args);
 	case KEY_FORCE:
 		in->options.force = true;
 		return 0;
@@ -73,6 +100,8 @@ static const struct argp_option option_table[] = {
 	  "Make a branch: what it shows is the workspace or directory PATH, and what is changed is "
 	  "kept in WORKSPACE alone",
 	  0 },
+	{ "base-ignore", KEY_IGNORE, "PATTERN", 0,
+	  "Never show what matches of a base directory; may be given again and again", 0 },
 	{ "force", KEY_FORCE, NULL, 0, "Replace the file that stands there", 0 },
 	{ 0 },
 };
@@ -203,6 +232,7 @@ int cairn_cmd_init(int argc, char **argv)
 	if (r != 0)
 		return r;
 	r = cairn_cli_init(in.args.value[0], in.base, &in.options, &path, &err);
+	free(in.ignore);
 	if (r < 0)
 		return cairn_cli_fail_with(r, &err);
 

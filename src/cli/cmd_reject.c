@@ -81,6 +81,7 @@ static int look(const char *path, struct cairn_init_options *ret, struct cairn_a
 		.page_size = ret_info->page_size,
 		.force = true,
 		.base = ret_info->base_path,
+		.base_ignore = ret_info->base_ignore,
 		.root = ret_root,
 	};
 	return 0;
@@ -120,6 +121,7 @@ static int reject(const char *path, bool purge, char kept[PATH_MAX], struct cair
 						     "new: %s",
 						     path, strerror(errno));
 	free(info.base_path);
+	free(info.base_ignore);
 	return r;
 }
 

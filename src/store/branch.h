@@ -65,6 +65,8 @@ struct cairn_branch_ops {
 	/* What the workspace names as its base, as a new string. Before any thread reads or writes.
 	 */
 	int (*base_path)(struct cairn_store *store, char **ret);
+	/* The patterns of what is never shown of it (see struct cairn_init_options); NULL: none. */
+	int (*base_ignore)(struct cairn_store *store, char **ret);
 
 	/* Readers. The path in `ret` is a new string, free() it. */
 	int (*origin_get)(struct cairn_reader *reader, uint64_t delta_ino,

@@ -449,7 +449,7 @@ static int insert_root(struct cairn_sql *sql, const struct cairn_attr *attr)
 }
 
 int cairn_schema_create(struct cairn_sql *sql, size_t chunk_size, const char *base,
-			const struct cairn_attr *root)
+			const char *base_ignore, const struct cairn_attr *root)
 {
 	struct cairn_attr own = caller_root();
 	int r;
@@ -466,7 +466,7 @@ int cairn_schema_create(struct cairn_sql *sql, size_t chunk_size, const char *ba
 	if (r < 0)
 		return r;
 	if (base) {
-		r = cairn_schema_branch_create(sql, base);
+		r = cairn_schema_branch_create(sql, base, base_ignore);
 		if (r < 0)
 			return r;
 	}

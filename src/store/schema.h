@@ -53,14 +53,14 @@ int cairn_schema_upgrade(struct cairn_sql *sql, const char *path, struct cairn_s
  * directory with the attributes of `root` or, where that is NULL, one that belongs to the caller.
  * With a base (else NULL) also the tables of a branch. */
 int cairn_schema_create(struct cairn_sql *sql, size_t chunk_size, const char *base,
-			const struct cairn_attr *root);
+			const char *base_ignore, const struct cairn_attr *root);
 
 /* The part of a branch, for the functions above (schema_branch.c). */
 int cairn_schema_branch_check(struct cairn_sql *sql, const char *path, struct cairn_schema *schema,
 			      struct cairn_error *err);
 bool cairn_schema_branch_is_current(const struct cairn_schema *schema);
 int cairn_schema_branch_add(struct cairn_sql *sql, const struct cairn_schema *schema);
-int cairn_schema_branch_create(struct cairn_sql *sql, const char *base);
+int cairn_schema_branch_create(struct cairn_sql *sql, const char *base, const char *ignore);
 /* Whether a table is there; then with the columns named, at most up to the first NULL. */
 int cairn_schema_find_table(struct cairn_sql *sql, const char *path, const char *name,
 			    const char *const *columns, bool *ret_present, struct cairn_error *err);

@@ -148,9 +148,18 @@ int cairn_schema_branch_add(struct cairn_sql *sql, const struct cairn_schema *sc
 	return r < 0 ? r : cairn_sql_exec(sql, fill_parent_text);
 }
 
-int cairn_schema_branch_create(struct cairn_sql *sql, const char *base)
+static int put_config(struct cairn_sql *sql, const char *key, const char *value)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
+
+	cairn_query_once(&q, sql, "INSERT INTO fs_overlay_config (key, value) VALUES (?1, ?2)");
+	cairn_query_name(&q, key, strlen(key));
+	cairn_query_name(&q, value, strlen(value));
+	return cairn_query_run(&q);
+}
+
+int cairn_schema_branch_create(struct cairn_sql *sql, const char *base, const char *ignore)
+{
 	int r;
 
 	r = cairn_sql_exec(sql, CREATE_OVERLAY_CONFIG);
@@ -158,10 +167,7 @@ int cairn_schema_branch_create(struct cairn_sql *sql, const char *base)
 		r = cairn_sql_exec(sql, tables[i].create);
 	if (r == 0)
 		r = cairn_sql_exec(sql, CREATE_WHITEOUT_INDEX);
-	if (r < 0)
-		return r;
-	cairn_query_once(&q, sql,
-			 "INSERT INTO fs_overlay_config (key, value) VALUES ('base_path', ?1)");
-	cairn_query_name(&q, base, strlen(base));
-	return cairn_query_run(&q);
+	if (r == 0)
+		r = put_config(sql, "base_path", base);
+	return r == 0 && ignore ? put_config(sql, "cairn_ignore", ignore) : r;
 }

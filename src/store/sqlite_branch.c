@@ -643,6 +643,11 @@ static int base_path(struct cairn_store *base, char **ret)
 	return cairn_sqlite_base_path(cairn_branch_from_base(base), ret);
 }
 
+static int base_ignore(struct cairn_store *base, char **ret)
+{
+	return cairn_sqlite_base_ignore(cairn_branch_from_base(base), ret);
+}
+
 static int base_path_put(struct cairn_store *base, const char *path)
 {
 	return cairn_branch_run_with_path(base, CAIRN_BRANCH_WRITE_BASE_PATH, path);
@@ -650,6 +655,7 @@ static int base_path_put(struct cairn_store *base, const char *path)
 
 const struct cairn_branch_ops cairn_sqlite_branch = {
 	.base_path = base_path,
+	.base_ignore = base_ignore,
 	.base_path_put = base_path_put,
 	.origin_get = origin_get,
 	.origin_scan = origin_scan,

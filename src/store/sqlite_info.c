@@ -13,6 +13,8 @@ static const char *const data_bytes_text =
 
 static const char *const base_path_text =
 	"SELECT value FROM fs_overlay_config WHERE key = 'base_path'";
+static const char *const base_ignore_text =
+	"SELECT value FROM fs_overlay_config WHERE key = 'cairn_ignore'";
 
 static int get_size(struct cairn_sql *sql, const char *text, uint64_t *ret)
 {
@@ -26,8 +28,7 @@ static int get_size(struct cairn_sql *sql, const char *text, uint64_t *ret)
 	return 0;
 }
 
-/* NULL where there is no base. */
-int cairn_sqlite_base_path(struct sqlite_store *store, char **ret)
+static int get_config(struct sqlite_store *store, const char *text, char **ret)
 {
 	_cleanup_(cairn_query_endp) struct cairn_query q = { 0 };
 	const unsigned char *value;
@@ -37,7 +38,7 @@ int cairn_sqlite_base_path(struct sqlite_store *store, char **ret)
 	*ret = NULL;
 	if (!store->schema.has_overlay)
 		return 0;
-	cairn_query_once(&q, &store->sql, base_path_text);
+	cairn_query_once(&q, &store->sql, text);
 	r = cairn_query_step(&q);
 	if (r <= 0)
 		return r;
@@ -49,6 +50,17 @@ int cairn_sqlite_base_path(struct sqlite_store *store, char **ret)
 		return -ENOMEM;
 	*ret = copy;
 	return 0;
+}
+
+/* NULL where there is no base. */
+int cairn_sqlite_base_path(struct sqlite_store *store, char **ret)
+{
+	return get_config(store, base_path_text, ret);
+}
+
+int cairn_sqlite_base_ignore(struct sqlite_store *store, char **ret)
+{
+	return get_config(store, base_ignore_text, ret);
 }
 
 static int read_info(struct sqlite_store *store, struct cairn_store_info *ret)
@@ -77,8 +89,12 @@ static int read_info(struct sqlite_store *store, struct cairn_store_info *ret)
 	if (r < 0)
 		return r;
 	r = cairn_sqlite_base_path(store, &info.base_path);
-	if (r < 0)
+	if (r == 0)
+		r = cairn_sqlite_base_ignore(store, &info.base_ignore);
+	if (r < 0) {
+		free(info.base_path);
 		return r;
+	}
 	*ret = info;
 	return 0;
 }

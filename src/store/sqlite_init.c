@@ -51,7 +51,8 @@ static int fill(struct cairn_sql *sql, const struct cairn_init_options *options)
 	r = cairn_sql_exec(sql, "BEGIN IMMEDIATE");
 	if (r < 0)
 		return r;
-	r = cairn_schema_create(sql, options->chunk_size, options->base, options->root);
+	r = cairn_schema_create(sql, options->chunk_size, options->base, options->base_ignore,
+				options->root);
 	if (r < 0)
 		return r;
 	r = cairn_sql_exec(sql, "COMMIT");

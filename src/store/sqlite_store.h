@@ -110,6 +110,8 @@ int cairn_sqlite_write_prepare(struct sqlite_store *store, const char *path,
 
 /* sqlite_info.c: the base of an overlay as a new string, NULL where there is none. */
 int cairn_sqlite_base_path(struct sqlite_store *store, char **ret);
+/* The patterns that it stores for its base; NULL: none. */
+int cairn_sqlite_base_ignore(struct sqlite_store *store, char **ret);
 
 /* sqlite_branch.c. What a store with a base has beside its statements: for readers, and for the
  * write connection. */

@@ -262,12 +262,17 @@ struct cairn_store_options {
 	size_t copy_whole;
 };
 
+#define CAIRN_BASE_IGNORE_MAX 65536U
+
 struct cairn_init_options {
 	size_t chunk_size; /* bytes; 0: CAIRN_DEFAULT_CHUNK_SIZE */
 	size_t page_size;  /* bytes, a power of two 512 ... 65536; 0: CAIRN_DEFAULT_PAGE_SIZE */
 	bool force;        /* replace what stands at the path */
 	/* An absolute path: what the workspace is a branch of. NULL: nothing. */
 	const char *base;
+	/* What of a base directory is never shown, a pattern (see struct cairn_base_options) a
+	 * line; NULL: all is. Up to CAIRN_BASE_IGNORE_MAX bytes. */
+	const char *base_ignore;
 	/* The attributes of its root directory; NULL: those of the caller's own. With a base. */
 	const struct cairn_attr *root;
 };
@@ -289,6 +294,7 @@ struct cairn_store_info {
 	uint64_t inodes;
 	uint64_t data_bytes; /* sum of the sizes of regular files */
 	char *base_path;     /* NULL where the workspace has no base; free() it */
+	char *base_ignore;   /* see struct cairn_init_options; free() it */
 };
 
 /* Opens the workspace at `path`, checks that it is one, and brings it to the current format where
@@ -305,6 +311,6 @@ int cairn_sqlite_store_open(const char *path, const struct cairn_store_options *
 int cairn_sqlite_store_init(const char *path, const struct cairn_init_options *options,
 			    struct cairn_error *err);
 
-/* Reads `path` without changing it. Free ret->base_path. */
+/* Reads `path` without changing it. Free ret->base_path and ret->base_ignore. */
 int cairn_sqlite_store_info(const char *path, struct cairn_store_info *ret,
 			    struct cairn_error *err);
