@@ -227,6 +227,8 @@ BRANCH_READ(data_sizes,
 BRANCH_READ(hold, (struct cairn_reader * reader, uint64_t *ret), ret)
 BRANCH_READ(heir_scan, (struct cairn_reader * reader, cairn_heir_fn fn, void *arg), fn, arg)
 BRANCH_WRITE(base_path, (struct cairn_store * base, char **ret), ret)
+BRANCH_WRITE(base_ignore, (struct cairn_store * base, char **ret), ret)
+BRANCH_WRITE(base_path_put, (struct cairn_store * base, const char *path), path)
 BRANCH_WRITE(entry,
 	     (struct cairn_store * base, uint64_t parent, const char *name, size_t len,
 	      uint64_t *ret),
@@ -272,6 +274,8 @@ BRANCH_WRITE_ALL(clear)
 
 static const struct cairn_branch_ops fault_branch = {
 	.base_path = fault_base_path,
+	.base_ignore = fault_base_ignore,
+	.base_path_put = fault_base_path_put,
 	.origin_get = fault_origin_get,
 	.origin_scan = fault_origin_scan,
 	.whiteout_get = fault_whiteout_get,
