@@ -25,13 +25,15 @@ struct cairn_session {
 	struct fuse_lowlevel_ops ops; /* the table, less what the options turn off */
 	struct cairn_mount_options options;
 	const struct cairn_log *log;
-	char *workspace; /* absolute path of the database */
-	char *directory; /* the mount point */
-	int disk_fd;     /* O_PATH of the workspace file, for the free space below it */
-	bool no_open;    /* the kernel opens files and directories without asking */
-	bool squash;     /* files of user or group 0 are shown as the mounting user's */
-	bool xattr;      /* extended attributes are served */
-	bool epochs;     /* the kernel can drop all its entries at once */
+	char *workspace;          /* absolute path of the database */
+	char *directory;          /* the mount point */
+	int disk_fd;              /* O_PATH of the workspace file, for the free space below it */
+	bool no_open;             /* the kernel opens files and directories without asking */
+	bool squash;              /* files of user or group 0 are shown as the mounting user's */
+	bool xattr;               /* extended attributes are served */
+	bool epochs;              /* the kernel can drop all its entries at once */
+	bool direct;              /* each read(2) of a file is asked for */
+	atomic_bool answers_init; /* the next answer is that to INIT */
 	struct cairn_notifier notifier;
 	uint64_t since; /* when it was opened, monotonic ns */
 	uid_t mounter_uid;
@@ -71,6 +73,10 @@ extern const struct fuse_lowlevel_ops cairn_fuse_ops;
 
 /* The init callback's work: which of the kernel's features are used. */
 void cairn_negotiate(struct cairn_session *session, struct fuse_conn_info *conn);
+
+/* direct.c: before the first request, and in the init callback. */
+int cairn_direct_prepare(struct cairn_session *session);
+void cairn_direct_negotiate(struct cairn_session *session, const struct fuse_conn_info *conn);
 
 /* stats.c: the figures of this moment. */
 struct cairn_ioc_stats;

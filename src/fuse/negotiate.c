@@ -35,6 +35,7 @@ void cairn_negotiate(struct cairn_session *session, struct fuse_conn_info *conn)
 		turn_on(conn, FUSE_CAP_CACHE_SYMLINKS);
 	session->no_open = quiet && conn->capable & FUSE_CAP_NO_OPEN_SUPPORT &&
 			   conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
+	cairn_direct_negotiate(session, conn);
 	/* O_TRUNC comes as a SETATTR of its own, so that it does not get lost with an open that is
 	 * not sent. */
 	conn->want &= ~(unsigned int)FUSE_CAP_ATOMIC_O_TRUNC;

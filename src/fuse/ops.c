@@ -241,6 +241,7 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 
 static void op_open(fuse_req_t req, _unused_ fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	fi->direct_io = session_of(req)->direct;
 	if (session_of(req)->no_open)
 		reply_result(req, -ENOSYS);
 	else

@@ -102,7 +102,10 @@ static int session_mount(struct cairn_session *session, struct cairn_error *err)
 				       "%s cannot be mounted on %s: the kernel or "
 				       "fusermount3 refused it",
 				       session->workspace, session->directory);
-	return 0;
+	r = cairn_direct_prepare(session);
+	if (r < 0)
+		fuse_session_unmount(session->fuse);
+	return r;
 }
 
 static int session_init(struct cairn_session *session, const char *workspace, const char *dir,

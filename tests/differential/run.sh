@@ -32,7 +32,7 @@ run_seed() {
 }
 
 scratch
-will_mount "$scratch"/{fixed,random,relatime,writeback,commit}/mount
+will_mount "$scratch"/{fixed,random,relatime,strictatime,writeback,commit}/mount
 if [ -n "${SEED:-}" ]; then
 	check "seed $SEED" run_seed fixed "$SEED"
 else
@@ -42,6 +42,7 @@ else
 	check "random seed $random_seed" run_seed random "$random_seed"
 	ops=$((ops / 4))
 	check "relatime" run_seed relatime 21 xattr,relatime
+	check "strictatime" run_seed strictatime 24 xattr,strictatime
 	check "writeback cache" run_seed writeback 22 xattr,writeback_cache
 	check "durability=commit" run_seed commit 23 xattr,durability=commit
 fi

@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include <time.h>
 
 #include "fsutil.h"
@@ -533,6 +535,48 @@ Test(atime, reading_moves_it_with_strictatime)
 	after = stat_of("f").st_atim;
 	fx_remount();
 	cr_assert(same_time(stat_of("f").st_atim, after));
+}
+
+/* Since Linux 6.6 a file that is read around the page cache can be mapped, too. */
+static void need_direct_io_with_mappings(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname name;
+
+	must(uname(&name));
+	if (sscanf(name.release, "%u.%u", &major, &minor) != 2 || major * 1000 + minor < 6006)
+		cr_skip_test("Linux %s", name.release);
+}
+
+Test(atime, each_read_of_a_descriptor_moves_it_with_strictatime)
+{
+	enum { LEN = 100000 };
+	unsigned char *data = new_pattern(LEN, 1), *map;
+	char byte;
+	int fd;
+
+	need_direct_io_with_mappings();
+	fx_mount("strictatime");
+	must(put_bytes("f", data, LEN));
+	fd = must(open("f", O_RDWR));
+	for (int i = 0; i < 3; i++)
+		cr_assert(moves_atime("f", (int)pread(fd, &byte, 1, 0)), "read %d", i);
+
+	map = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	cr_assert(map != MAP_FAILED, "%s", strerror(errno));
+	cr_assert_eq(memcmp(map, data, LEN), 0);
+	cr_assert(moves_atime("f", (int)pread(fd, &byte, 1, 0)), "what is mapped");
+	memcpy(map + 5000, "stored", 6);
+	cr_assert(range_holds(fd, 5000, "stored", 6));
+	must(write_at(fd, 70000, "written", 7));
+	cr_assert_eq(memcmp(map + 70000, "written", 7), 0);
+	memcpy(data + 5000, "stored", 6);
+	memcpy(data + 70000, "written", 7);
+	must(munmap(map, LEN));
+	must(close(fd));
+	fx_remount();
+	cr_assert(holds_bytes("f", data, LEN));
+	free(data);
 }
 
 Test(atime, reading_moves_a_stale_one_with_relatime)
