@@ -7,8 +7,6 @@
  * written all the same: what can be told only from the base and cannot be had is left out, with a
  * line in the log, and only what may be better in a moment is an error. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -214,8 +212,7 @@ static int way_add(struct way *way, uint64_t merged, uint64_t node)
 	return 0;
 }
 
-/* The row of an inode that has one, now or at the commit; 0: it has none. */
-static uint64_t row_of(struct cairn_overlay *o, uint64_t merged)
+uint64_t cairn_copy_up_row(struct cairn_overlay *o, uint64_t merged)
 {
 	const struct cairn_origin_node *origin = cairn_origin_of(&o->origins, merged);
 
@@ -224,7 +221,7 @@ static uint64_t row_of(struct cairn_overlay *o, uint64_t merged)
 	return cairn_overlay_is_own(o, merged) ? merged : 0;
 }
 
-static uint64_t node_of(struct cairn_overlay *o, uint64_t merged)
+uint64_t cairn_copy_up_node(struct cairn_overlay *o, uint64_t merged)
 {
 	struct cairn_origin_view view = cairn_origin_find(&o->origins, merged);
 
@@ -252,7 +249,7 @@ static int is_cut_off(struct cairn_overlay *o, uint64_t dir, uint64_t parent_row
  */
 static int find_way(struct cairn_overlay *o, uint64_t merged, struct way *way)
 {
-	uint64_t node = node_of(o, merged), dir = 0, parent = 0;
+	uint64_t node = cairn_copy_up_node(o, merged), dir = 0, parent = 0;
 	struct step *step;
 	int r;
 
@@ -263,7 +260,7 @@ static int find_way(struct cairn_overlay *o, uint64_t merged, struct way *way)
 		step = &way->steps[way->count - 1];
 		r = cairn_overlay_merged_place(o, NULL, node, &parent, &dir, step->name);
 		if (r == 0) {
-			way->row = row_of(o, parent);
+			way->row = cairn_copy_up_row(o, parent);
 			r = is_cut_off(o, dir, way->row, step->name);
 		}
 		if (r == 1 || r == -ENOENT) {
@@ -283,7 +280,7 @@ int cairn_copy_up(struct cairn_overlay *o, uint64_t merged, const struct cairn_a
 		  uint64_t *ret_delta)
 {
 	_cleanup_(wayp) struct way way = { 0 };
-	uint64_t row = row_of(o, merged);
+	uint64_t row = cairn_copy_up_row(o, merged);
 	int r;
 
 	if (row) {
@@ -327,14 +324,22 @@ int cairn_copy_up_root(struct cairn_overlay *o)
 	return r < 0 ? r : cairn_origin_add(&o->origins, CAIRN_ROOT_INO, CAIRN_ROOT_INO, "/", 0);
 }
 
-/* How many directories that are gone from the base are made again one in the other. */
-#define LOST_DEPTH_MAX 1000U
-
+/* A row for what is gone from the base; its names come at the commit, see lost.c. */
 static int make_lost(struct cairn_overlay *o, uint64_t merged, const struct cairn_attr *attr,
-		     unsigned int depth, uint64_t *ret_delta);
+		     uint64_t *ret_delta)
+{
+	uint64_t delta = 0;
+	int r;
 
-static int get_dir(struct cairn_overlay *o, uint64_t merged, unsigned int depth,
-		   uint64_t *ret_delta)
+	r = cairn_lost_kept(o, merged, attr);
+	if (r == 0)
+		r = add_row(o, merged, attr, "", &delta);
+	if (r == 0)
+		*ret_delta = delta;
+	return r;
+}
+
+int cairn_copy_up_dir(struct cairn_overlay *o, uint64_t merged, uint64_t *ret_delta)
 {
 	struct timespec now = cairn_now();
 	const struct cairn_attr anew = {
@@ -349,57 +354,12 @@ static int get_dir(struct cairn_overlay *o, uint64_t merged, unsigned int depth,
 	int r;
 
 	r = cairn_copy_up(o, merged, NULL, ret_delta);
-	return r == -ENOENT ? make_lost(o, merged, &anew, depth, ret_delta) : r;
-}
-
-/* The directory and name for what is gone from the base: those it had there as long as they are
- * known, else the root, under a name that tells what happened. */
-static int find_lost_place(struct cairn_overlay *o, uint64_t merged, unsigned int depth,
-			   uint64_t *ret_row, char ret_name[CAIRN_NAME_MAX + 1])
-{
-	uint64_t parent;
-	int r = -ENOENT;
-
-	if (depth < LOST_DEPTH_MAX)
-		r = cairn_overlay_merged_place(o, NULL, node_of(o, merged), &parent, NULL,
-					       ret_name);
-	if (r == 0)
-		return get_dir(o, parent, depth + 1, ret_row);
-	if (r != -ENOENT)
-		return r;
-	*ret_row = CAIRN_ROOT_INO;
-	snprintf(ret_name, CAIRN_NAME_MAX + 1, "recovered-%" PRIu64, merged);
-	return 0;
-}
-
-static int make_lost(struct cairn_overlay *o, uint64_t merged, const struct cairn_attr *attr,
-		     unsigned int depth, uint64_t *ret_delta)
-{
-	char name[CAIRN_NAME_MAX + 1];
-	uint64_t parent, delta = 0;
-	int r;
-
-	r = find_lost_place(o, merged, depth, &parent, name);
-	if (r == 0)
-		r = add_row(o, merged, attr, "", &delta);
-	if (r == 0)
-		r = add_entry(o, parent, name, delta);
-	if (r < 0)
-		return r;
-	cairn_warn(o->log, "'%s' is gone from the base '%s' while it was changed here; it is kept",
-		   name, o->base->path);
-	*ret_delta = delta;
-	return 0;
-}
-
-int cairn_copy_up_dir(struct cairn_overlay *o, uint64_t merged, uint64_t *ret_delta)
-{
-	return get_dir(o, merged, 0, ret_delta);
+	return r == -ENOENT ? make_lost(o, merged, &anew, ret_delta) : r;
 }
 
 int cairn_copy_up_lost(struct cairn_overlay *o, const struct cairn_attr *attr, uint64_t *ret_delta)
 {
-	return make_lost(o, attr->ino, attr, 0, ret_delta);
+	return make_lost(o, attr->ino, attr, ret_delta);
 }
 
 /* Stores what lies in the buffer of a stretch of a file that is data. */

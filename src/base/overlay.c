@@ -17,7 +17,7 @@ static int overlay_begin(struct cairn_store *store)
 {
 	struct cairn_overlay *o = cairn_overlay_of(store);
 
-	o->lost = (struct cairn_attr){ 0 };
+	cairn_lost_clear(&o->lost);
 	cairn_before_clear(&o->before);
 	return o->branch->ops->begin(o->branch);
 }
@@ -27,6 +27,9 @@ static int overlay_commit(struct cairn_store *store)
 	struct cairn_overlay *o = cairn_overlay_of(store);
 	int r;
 
+	r = cairn_lost_settle(o);
+	if (r < 0)
+		return r;
 	/* When it is done, others may begin the next turn. */
 	pthread_mutex_lock(&o->turn_lock);
 	r = o->branch->ops->commit(o->branch);
@@ -238,6 +241,7 @@ static void overlay_close(struct cairn_store *store)
 	o->base->ops->close(o->base);
 	cairn_origins_destroy(&o->origins);
 	cairn_dirs_destroy(&o->dirs);
+	cairn_lost_clear(&o->lost);
 	cairn_before_clear(&o->before);
 	pthread_mutex_destroy(&o->turn_lock);
 	free(o->buffer);

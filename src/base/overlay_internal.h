@@ -8,6 +8,7 @@
  *	overlay_write.c	the write side
  *	turn.c		what readers know and what they see, kept together
  *	copyup.c	copying up
+ *	lost.c		what the base loses meanwhile
  *	seen.c		what was seen of the base, noted
  *	before.c	what the batch saw of it
  *	origin.c	the numbers of what was copied up
@@ -21,6 +22,7 @@
 
 #include "base/before.h"
 #include "base/dirs.h"
+#include "base/lost.h"
 #include "base/origin.h"
 #include "base/overlay.h"
 #include "store/branch.h"
@@ -48,8 +50,7 @@ struct cairn_overlay {
 	bool stale;                /* another process has changed the branch; the writer's */
 	/* The write side's, in a transaction: */
 	struct cairn_before before;
-	struct cairn_attr
-		lost; /* a file that was changed here and is gone from the base; ino 0: none */
+	struct cairn_lost lost;
 	unsigned int attempts; /* at the batch, that failed */
 	unsigned char *buffer; /* copy_whole bytes, made at first use */
 };
@@ -199,6 +200,10 @@ int cairn_overlay_orphan_put(struct cairn_store *store, uint64_t ino);
  * base says. -ENOENT: it is gone from the base, and there is no more to be had of it. */
 int cairn_copy_up(struct cairn_overlay *o, uint64_t merged, const struct cairn_attr *attr,
 		  uint64_t *ret_delta);
+/* The row of an inode that has one, now or at the commit; 0: it has none. */
+uint64_t cairn_copy_up_row(struct cairn_overlay *o, uint64_t merged);
+/* The node of the base that a number without a row stands for. */
+uint64_t cairn_copy_up_node(struct cairn_overlay *o, uint64_t merged);
 /* The root, which has its row from the beginning. */
 int cairn_copy_up_root(struct cairn_overlay *o);
 /* The same for a directory in which something is to be put: made anew where the base has lost it.

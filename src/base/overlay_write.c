@@ -82,8 +82,26 @@ int cairn_overlay_inode_update(struct cairn_store *store, const struct cairn_att
 	if (r != -ENOENT)
 		return r;
 	/* It is gone from the base. If data come next, it is kept for their sake. */
-	o->lost = *attr;
+	o->lost.pending = *attr;
 	return 0;
+}
+
+/* What was kept when the base lost it may have a name that nobody here has seen yet: it is deleted
+ * under all. */
+static int delete_names(struct cairn_overlay *o, const struct target *target, uint32_t mode)
+{
+	char name[CAIRN_NAME_MAX + 1];
+	uint64_t parent;
+	int r;
+
+	if (!target->origin || target->origin->path[0] || S_ISDIR(mode))
+		return 0;
+	do {
+		r = o->branch->branch->place(o->branch, target->delta, &parent, name);
+		if (r == 0)
+			r = o->branch->ops->dentry_delete(o->branch, parent, name, strlen(name));
+	} while (r == 0);
+	return r == -ENOENT ? 0 : r;
 }
 
 int cairn_overlay_inode_delete(struct cairn_store *store, uint64_t ino, uint32_t mode)
@@ -94,7 +112,9 @@ int cairn_overlay_inode_delete(struct cairn_store *store, uint64_t ino, uint32_t
 
 	if (!target.delta)
 		return 0;
-	r = o->branch->ops->inode_delete(o->branch, target.delta, mode);
+	r = delete_names(o, &target, mode);
+	if (r == 0)
+		r = o->branch->ops->inode_delete(o->branch, target.delta, mode);
 	if (r == 0)
 		r = o->branch->branch->origin_delete(o->branch, target.delta);
 	if (r == 0 && target.origin)
@@ -239,12 +259,9 @@ int cairn_overlay_dentry_put(struct cairn_store *store, uint64_t parent, const c
 		return r;
 	r = cairn_copy_up(o, ino, NULL, &delta);
 	if (r == -ENOENT) {
-		cairn_warn(o->log,
-			   "'%.*s' is gone from the base '%s' while it was renamed here; the new "
-			   "name is not made",
-			   (int)len, name, o->base->path);
+		r = cairn_lost_refused(o, parent, name, len, ino);
 		/* What it was to replace is gone all the same. */
-		return cairn_overlay_dentry_delete(store, parent, name, len);
+		return r < 0 ? r : cairn_overlay_dentry_delete(store, parent, name, len);
 	}
 	if (r < 0)
 		return r;
@@ -255,6 +272,7 @@ int cairn_overlay_dentry_put(struct cairn_store *store, uint64_t parent, const c
 		r = settle_directory(o, ino, parent, name, len, over_directory);
 	if (r < 0)
 		return r;
+	cairn_lost_named(o, ino);
 	return o->branch->ops->dentry_put(o->branch, row, name, len, 0, delta);
 }
 
@@ -338,7 +356,7 @@ static int changed_target(struct cairn_overlay *o, uint64_t ino, struct target *
 	*ret = find_target(o, ino);
 	if (ret->delta)
 		return 0;
-	if (o->lost.ino == ino)
+	if (o->lost.pending.ino == ino)
 		return 1;
 	r = cairn_copy_up(o, ino, NULL, &delta);
 	if (r < 0)
@@ -357,8 +375,8 @@ int cairn_overlay_data_put(struct cairn_store *store, uint64_t ino, int64_t inde
 	r = changed_target(o, ino, &target);
 	if (r < 0)
 		return r;
-	if (r == 1 && o->lost.ino == ino)
-		r = cairn_copy_up_lost(o, &o->lost, &target.delta);
+	if (r == 1 && o->lost.pending.ino == ino)
+		r = cairn_copy_up_lost(o, &o->lost.pending, &target.delta);
 	else if (r == 0 && has_base_data(&target))
 		r = cairn_copy_up_data(o, target.origin, INT64_MAX);
 	if (r != 0)
@@ -437,8 +455,13 @@ int cairn_overlay_orphan_put(struct cairn_store *store, uint64_t ino)
 {
 	struct cairn_overlay *o = cairn_overlay_of(store);
 	struct target target;
+	uint32_t mode = 0;
 	int r;
 
 	r = changed_target(o, ino, &target);
+	if (r == 0 && target.origin)
+		r = o->branch->branch->mode(o->branch, target.delta, &mode);
+	if (r == 0)
+		r = delete_names(o, &target, mode);
 	return r != 0 ? MIN(r, 0) : o->branch->ops->orphan_put(o->branch, target.delta);
 }

@@ -408,7 +408,49 @@ Test(overlay_write, what_is_made_in_a_directory_outlives_it_in_the_base)
 	cr_expect(of_holds_text(of_find("dir/sub/new"), "kept"));
 }
 
-/* A file that was changed in part cannot be read without its base, and says so. */
+#define LOSE(names)                                                                                \
+	"DELETE FROM fs_dentry WHERE name IN (" names ");"                                         \
+	"DELETE FROM fs_inode WHERE ino NOT IN (SELECT ino FROM fs_dentry) AND ino <> 1"
+
+/* Bytes and a new name, in whichever order they are stored. */
+Test(overlay_write, renamed_and_written_and_lost_from_the_base_has_its_new_name_alone)
+{
+	uint64_t file = of_find("file"), deep = of_find("dir/sub/deep");
+	struct cairn_attr attr = { 0 };
+
+	CF_OK(cf_write(file, "kept byte", 9, 0));
+	CF_OK(cairn_core_rename(cf.core, CF_ROOT, "file", CF_ROOT, "renamed", 0));
+	CF_OK(cairn_core_rename(cf.core, of_find("dir/sub"), "deep", CF_ROOT, "moved", 0));
+	CF_OK(cf_write(deep, "kept", 4, 0));
+	cf_sql(cf.base, LOSE("'file', 'deep'"));
+	cf_settle();
+	cf_reopen();
+	cr_expect(of_holds_text(of_find("renamed"), "kept byte"));
+	cr_expect(of_holds_text(of_find("moved"), "kept"));
+	CF_OK(of_try("renamed", &attr));
+	cr_expect_eq(attr.nlink, 1);
+	cr_expect_eq(of_try("file", NULL), -ENOENT);
+	cr_expect_eq(of_try("dir/sub/deep", NULL), -ENOENT);
+}
+
+/* It stays as long as it is in use, and leaves nothing behind. */
+Test(overlay_write, deleted_in_use_and_lost_from_the_base_has_no_name)
+{
+	uint64_t file = of_find("file");
+	struct cairn_attr pinned;
+
+	CF_OK(cairn_core_lookup(cf.core, CF_ROOT, "file", &pinned));
+	CF_OK(cf_write(file, "kept byte", 9, 0));
+	CF_OK(cairn_core_unlink(cf.core, CF_ROOT, "file"));
+	cf_sql(cf.base, LOSE("'file'"));
+	cf_settle();
+	cr_expect(of_holds_text(file, "kept byte"));
+	cr_expect_eq(number("SELECT COUNT(*) FROM fs_dentry"), 0);
+	cr_expect_eq(cf_broken_rules(cf.db), 0);
+	cairn_core_forget(cf.core, file, 1);
+	cr_expect_eq(number("SELECT COUNT(*) FROM fs_inode"), 1);
+}
+
 /* The new name cannot be made; what it was to replace went with the rename. */
 Test(overlay_write, renamed_over_another_and_lost_from_the_base_leaves_no_entry_without_an_inode)
 {
@@ -426,6 +468,7 @@ Test(overlay_write, renamed_over_another_and_lost_from_the_base_leaves_no_entry_
 	cr_expect_eq(of_try("own", NULL), -ENOENT);
 }
 
+/* A file that was changed in part cannot be read without its base, and says so. */
 Test(overlay_write, bytes_that_the_base_has_lost_are_an_error_and_no_zeros)
 {
 	char buf[OF_BIG_SIZE];
