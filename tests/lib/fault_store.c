@@ -251,7 +251,6 @@ BRANCH_WRITE(seen_data,
 	     (struct cairn_store * base, const char *path, const struct cairn_seen *seen), path,
 	     seen)
 BRANCH_WRITE(seen_delete, (struct cairn_store * base, const char *path), path)
-BRANCH_WRITE(base_path_put, (struct cairn_store * base, const char *path), path)
 BRANCH_WRITE(heir_put, (struct cairn_store * base, uint64_t ino, const char *path), ino, path)
 
 static void release(struct cairn_reader *reader)
@@ -299,7 +298,6 @@ static const struct cairn_branch_ops fault_branch = {
 	.seen_put = fault_seen_put,
 	.seen_data = fault_seen_data,
 	.seen_delete = fault_seen_delete,
-	.base_path_put = fault_base_path_put,
 	.turn = fault_turn,
 	.heir_put = fault_heir_put,
 	.heirs_forget = fault_heirs_forget,
