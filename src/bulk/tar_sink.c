@@ -144,14 +144,19 @@ static int write_data(struct tar_sink *sink, const char *bytes, size_t size,
 	return 0;
 }
 
-/* libarchive wants all bytes of a file, and leaves those of its holes out itself. */
+/* libarchive wants all bytes of a file, and leaves those of its holes out itself. A hole may be so
+ * large that somebody gives up. */
 static int write_zeros(struct tar_sink *sink, int64_t to, struct cairn_error *err)
 {
+	const struct cairn_bulk *bulk = sink->base.bulk;
 	int r = 0;
 
-	while (r == 0 && sink->at < to)
+	while (r == 0 && sink->at < to) {
 		r = write_data(sink, sink->zeros, (size_t)MIN(to - sink->at, (int64_t)ZEROS_SIZE),
 			       err);
+		if (r == 0 && bulk->progress)
+			r = bulk->progress(bulk->arg, bulk, "");
+	}
 	return r;
 }
 

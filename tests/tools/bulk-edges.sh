@@ -282,6 +282,21 @@ interrupted_stream() {
 	cairnfs check "$db"
 }
 
+# A hole of which libarchive wants every byte, for years.
+interrupted_hole() {
+	local pid status=0
+
+	fresh
+	cairnfs exec "$db" -- truncate -s 7E big
+	"$CAIRNFS_BIN" export "$db" "$scratch/hole.tar" &
+	pid=$!
+	sleep 0.5
+	kill -TERM "$pid"
+	wait "$pid" || status=$?
+	[ "$status" -eq 143 ]
+	[ ! -e "$scratch/hole.tar" ]
+}
+
 # Others see nothing of it before it is done, and wait to write.
 all_at_once() {
 	local pid feeder
@@ -470,6 +485,7 @@ check "an import that is ended brings nothing" stopped TERM
 check "an export that is killed leaves no part of an archive" export_stopped KILL
 check "an export that is ended leaves nothing" export_stopped TERM
 check "a stream that gives nothing can be given up" interrupted_stream
+check "an export of a hole without end can be given up" interrupted_hole
 check "an import is seen all at once" all_at_once
 check "an export is one moment" one_moment
 check "archives lead nowhere else" evil_imports ""
