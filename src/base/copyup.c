@@ -159,8 +159,9 @@ static int copy_one(struct cairn_overlay *o, uint64_t merged, uint64_t node, con
 	int r;
 
 	r = o->base->ops->getattr(o->base, node, &base);
-	if (r == 0)
-		r = o->base->ops->path(o->base, node, &path);
+	if (r < 0)
+		return r;
+	r = o->base->ops->path(o->base, node, &path);
 	if (r < 0)
 		return r;
 	shown = base;
