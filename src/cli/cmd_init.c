@@ -216,9 +216,14 @@ int cairn_cli_init(const char *workspace, const char *base,
 	return 0;
 }
 
+static void init_args_clear(struct init_args *in)
+{
+	free(in->ignore);
+}
+
 int cairn_cmd_init(int argc, char **argv)
 {
-	struct init_args in = {
+	_cleanup_(init_args_clear) struct init_args in = {
 		.args = { .command = "cairnfs init", .names = "WORKSPACE", .want = 1 },
 		.options = { .chunk_size = CAIRN_DEFAULT_CHUNK_SIZE,
 			     .page_size = CAIRN_DEFAULT_PAGE_SIZE },
@@ -232,7 +237,6 @@ int cairn_cmd_init(int argc, char **argv)
 	if (r != 0)
 		return r;
 	r = cairn_cli_init(in.args.value[0], in.base, &in.options, &path, &err);
-	free(in.ignore);
 	if (r < 0)
 		return cairn_cli_fail_with(r, &err);
 

@@ -2,7 +2,7 @@
 # An accept into a directory, and an undo of it, that is killed before each of its system calls that
 # change something. TAP on stdout.
 #
-# CAIRNFS_DYING is a program that dies so.
+# CAIRNFS_DYING is a program that dies so. The argument says what: accept or undo.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -143,7 +143,16 @@ mnt=$scratch/mnt
 base=$scratch/base
 agent=$scratch/agent.db
 will_mount "$mnt"
-check 'an accept dies before each of its calls' accept_dies
-check 'an undo dies before each of its calls' undo_dies
-check 'a mount ends what was cut short' mount_recovers
+case $1 in
+accept)
+	check 'an accept dies before each of its calls' accept_dies
+	check 'a mount ends what was cut short' mount_recovers
+	;;
+undo)
+	check 'an undo dies before each of its calls' undo_dies
+	;;
+*)
+	exit 2
+	;;
+esac
 finish
