@@ -135,18 +135,12 @@ static int copy_wal(struct clone *clone)
  * crash: frames behind the last commit, or that are not whole, do not count. */
 static int fold_wal(const struct clone *clone, struct cairn_error *err)
 {
-	_cleanup_(cairn_sql_target_clear) struct cairn_sql_target target = { 0 };
 	_cleanup_(cairn_sql_close) struct cairn_sql sql = { 0 };
-	char real[PATH_MAX];
 	int r;
 
 	if (clone->moment.wal_bytes == 0)
 		return 0;
-	if (!realpath(clone->draft->temp, real))
-		return -errno;
-	r = cairn_sql_target_set(&target, real, false, false, 0);
-	if (r == 0)
-		r = cairn_sql_open(&sql, &target, NULL);
+	r = cairn_sql_open_draft(&sql, clone->draft->temp);
 	/* The draft is synced as a whole before it is placed. */
 	if (r == 0)
 		r = cairn_sql_exec(&sql, "PRAGMA synchronous = OFF");

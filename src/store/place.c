@@ -1,6 +1,5 @@
 #include "store/place.h"
 
-#include <limits.h>
 #include <string.h>
 #include <strings.h>
 
@@ -61,17 +60,11 @@ static int try_log(struct cairn_sql *sql, const char *path, struct cairn_error *
 
 int cairn_place_try(const struct cairn_draft *draft, struct cairn_error *err)
 {
-	_cleanup_(cairn_sql_target_clear) struct cairn_sql_target target = { 0 };
 	_cleanup_(cairn_sql_close) struct cairn_sql sql = { 0 };
-	char real[PATH_MAX];
 	const char *why;
 	int r;
 
-	if (!realpath(draft->temp, real))
-		return cairn_draft_failed(draft, -errno, err);
-	r = cairn_sql_target_set(&target, real, false, false, 0);
-	if (r == 0)
-		r = cairn_sql_open(&sql, &target, NULL);
+	r = cairn_sql_open_draft(&sql, draft->temp);
 	if (r == 0)
 		r = try_log(&sql, draft->path, err);
 	if (r == -EIO && sql.db && cairn_place_failed(sql.db, &why))

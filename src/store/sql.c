@@ -1,6 +1,8 @@
 #include "store/sql.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/gather.h"
@@ -296,6 +298,18 @@ int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 	}
 	*ret = sql;
 	return 0;
+}
+
+int cairn_sql_open_draft(struct cairn_sql *ret, const char *path)
+{
+	_cleanup_(cairn_sql_target_clear) struct cairn_sql_target target = { 0 };
+	char real[PATH_MAX];
+	int r;
+
+	if (!realpath(path, real))
+		return -errno;
+	r = cairn_sql_target_set(&target, real, false, false, 0);
+	return r < 0 ? r : cairn_sql_open(ret, &target, NULL);
 }
 
 int cairn_sql_use(struct cairn_sql *sql, const char *const *texts, size_t count)

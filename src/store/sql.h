@@ -84,6 +84,9 @@ void cairn_sql_target_clear(struct cairn_sql_target *target);
 int cairn_sql_open(struct cairn_sql *ret, const struct cairn_sql_target *target,
 		   const struct cairn_log *log);
 
+/* The same for a file that nobody else has, at its path as it is: no lock is waited for. */
+int cairn_sql_open_draft(struct cairn_sql *ret, const char *path);
+
 /* What needs the file: page checks, cache of `cache_kib`, `query_only` for readers. Comes before
  * any transaction. */
 int cairn_sql_configure(struct cairn_sql *sql, unsigned int cache_kib, bool query_only);

@@ -1,4 +1,3 @@
-#include <limits.h>
 #include <stdio.h>
 
 #include "store/draft.h"
@@ -64,16 +63,10 @@ static int fill(struct cairn_sql *sql, const struct cairn_init_options *options)
 static int build(const struct cairn_draft *draft, const struct cairn_init_options *options,
 		 struct cairn_error *err)
 {
-	_cleanup_(cairn_sql_target_clear) struct cairn_sql_target target = { 0 };
 	_cleanup_(cairn_sql_close) struct cairn_sql sql = { 0 };
-	char real[PATH_MAX];
 	int r;
 
-	if (!realpath(draft->temp, real))
-		return cairn_draft_failed(draft, -errno, err);
-	r = cairn_sql_target_set(&target, real, false, false, 0);
-	if (r == 0)
-		r = cairn_sql_open(&sql, &target, NULL);
+	r = cairn_sql_open_draft(&sql, draft->temp);
 	if (r == 0)
 		r = fill(&sql, options);
 	if (r < 0 && sql.db)
